@@ -1,0 +1,150 @@
+"""What a session into a guest can do, and what its commands leave behind. Every guest road implements ``GuestSession``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from pytest_hyperv.errors import CommandFailed
+
+TAIL = 2000
+"""How many characters of each stream a message quotes."""
+
+Output = Callable[[int, bytes], None]
+"""Called with 1 (stdout) or 2 (stderr) and the bytes, as they come."""
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """How a guest command ended. True when it returned 0. ``duration`` is in seconds, as the host saw it."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout_bytes: bytes = field(repr=False)
+    stderr_bytes: bytes = field(repr=False)
+    duration: float
+
+    @property
+    def stdout(self) -> str:
+        """Standard output as text; what is not UTF-8 is replaced."""
+        return self.stdout_bytes.decode("utf-8", "replace")
+
+    @property
+    def stderr(self) -> str:
+        """Standard error as text; what is not UTF-8 is replaced."""
+        return self.stderr_bytes.decode("utf-8", "replace")
+
+    def __bool__(self) -> bool:
+        return self.returncode == 0
+
+    def __repr__(self) -> str:
+        return self.explain()
+
+    def explain(self) -> str:
+        """The command, its exit code, its time and the tail of both streams, as a failed assertion shows them."""
+        lines = [f"`{shlex.join(self.argv)}` returned {self.returncode} after {self.duration:.2f} s"]
+        lines += _tail("stdout", self.stdout) + _tail("stderr", self.stderr)
+        return "\n".join(lines)
+
+    def check(self) -> CommandResult:
+        """This result, when the command returned 0. Raises CommandFailed with both streams otherwise."""
+        if self.returncode != 0:
+            raise CommandFailed(self.explain(), result=self)
+        return self
+
+
+def _tail(name: str, text: str) -> list[str]:
+    if not text.strip():
+        return []
+    cut = text.rstrip("\n")[-TAIL:]
+    return [f"{name}{' (its end)' if len(text) > TAIL else ''}:", *("  " + line for line in cut.splitlines())]
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What a guest says of one path. ``mode`` holds the permission bits, ``size`` is in bytes."""
+
+    kind: Literal["file", "directory", "symlink", "other"]
+    size: int
+    mode: int
+
+
+class GuestProcess(Protocol):
+    """A program that runs in the guest."""
+
+    def read(self, timeout: float | None = None) -> tuple[int, bytes] | None:
+        """The next piece of output as (1 or 2, bytes), or None once both streams ended. Raises CommandTimeout."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send to the program's standard input."""
+        ...
+
+    def close_stdin(self) -> None:
+        """Give the program end-of-file on its standard input."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code (128 + N when signal N ended it). Raises CommandTimeout and leaves it running."""
+        ...
+
+    def kill(self) -> None:
+        """End it and everything it started."""
+        ...
+
+
+class GuestSession(Protocol):
+    """Commands and files into one guest.
+
+    Every call ends at its deadline, or at once when the guest dies (GuestCrashed) or the session does (SessionLost).
+    Paths are the guest's own.
+    """
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60.0,
+        on_output: Output | None = None,
+    ) -> CommandResult:
+        """Run a program without a shell. After ``timeout`` seconds it is killed in the guest: CommandTimeout."""
+        ...
+
+    def spawn(
+        self, argv: Sequence[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None
+    ) -> GuestProcess:
+        """Start a program and return while it runs. Raises CommandFailed when it cannot be started."""
+        ...
+
+    def stat(self, path: str) -> FileFacts | None:
+        """Facts of a path, a link not followed; None when nothing is there."""
+        ...
+
+    def read_file(self, path: str, *, timeout: float) -> Iterator[bytes]:
+        """A file's bytes, piece by piece. Raises CopyError."""
+        ...
+
+    def write_file(self, path: str, data: Iterable[bytes], *, mode: int, timeout: float) -> None:
+        """Put a file in place whole or not at all, folders above it included. Raises CopyError."""
+        ...
+
+    def set_clock(self, unix_seconds: float) -> None:
+        """Set the guest's clock, in seconds since 1970 UTC."""
+        ...
+
+    def ping(self, timeout: float) -> None:
+        """Ask for a sign of life. Raises CommandTimeout or SessionLost."""
+        ...
+
+    def abort(self, reason: Exception) -> None:
+        """End every waiting call with ``reason``, and every later one too. From any thread."""
+        ...
+
+    def close(self) -> None:
+        """End the session and free what it holds; idempotent."""
+        ...
