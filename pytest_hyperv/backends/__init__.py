@@ -1,0 +1,1 @@
+"""The hypervisors behind one small protocol; nothing above this package names one."""

@@ -1,0 +1,1 @@
+"""The embedded default: machines that QEMU runs on any Linux host."""
