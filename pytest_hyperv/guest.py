@@ -1,4 +1,4 @@
-"""What a session into a guest can do, and what its commands leave behind. Every guest road implements ``GuestSession``."""
+"""What a session into a guest can do, and what its commands leave behind. All roads implement ``GuestSession``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from pytest_hyperv.errors import CommandFailed
 
 TAIL = 2000
 """How many characters of each stream a message quotes."""
+
+OUTPUT_LIMIT = 64 * 1024 * 1024
+"""How many bytes of each stream a run keeps when nothing else is said."""
 
 Output = Callable[[int, bytes], None]
 """Called with 1 (stdout) or 2 (stderr) and the bytes, as they come."""
@@ -106,13 +109,18 @@ class GuestSession(Protocol):
         self,
         argv: Sequence[str],
         *,
-        input: bytes | None = None,
+        input: bytes | Iterable[bytes] | None = None,
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float = 60.0,
         on_output: Output | None = None,
+        output_limit: int = OUTPUT_LIMIT,
     ) -> CommandResult:
-        """Run a program without a shell. After ``timeout`` seconds it is killed in the guest: CommandTimeout."""
+        """Run a program without a shell. After ``timeout`` seconds it is killed in the guest: CommandTimeout.
+
+        An iterable ``input`` is drawn from as fast as the program reads. More than ``output_limit`` bytes on one
+        stream end the program: CommandFailed, as when it cannot be started at all.
+        """
         ...
 
     def spawn(
