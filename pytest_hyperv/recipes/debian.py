@@ -19,6 +19,7 @@ from pytest_hyperv.programs import find_program, run_program
 from pytest_hyperv.progress import Task
 from pytest_hyperv.recipes.disk import DiskPlan, make_disk
 from pytest_hyperv.recipes.guest_files import KERNEL_OPTIONS, SOURCES, guest_tree
+from pytest_hyperv.recipes.kbuild import pack_kbuild
 from pytest_hyperv.spec import GIB
 
 NAME = "debian-12"
@@ -31,10 +32,7 @@ DISK_SIZE = 4 * GIB
 BOOTSTRAP_TIMEOUT = 1200.0
 """Seconds for downloading and installing the packages; a slow mirror takes minutes."""
 
-PACKAGES = (
-    "systemd-sysv udev kmod dbus iproute2 procps zstd lz4 "
-    "linux-image-cloud-amd64 initramfs-tools qemu-guest-agent hyperv-daemons"
-).split()
+PACKAGES = ["systemd-sysv", "systemd-resolved", "udev", "kmod", "dbus", "iproute2", "procps", "acpid", "linux-image-cloud-amd64", "tiny-initramfs", "qemu-guest-agent", "hyperv-daemons"]
 BOOT_PACKAGES = ("shim-signed", "shim-helpers-amd64-signed", "grub-efi-amd64-signed")
 
 APT_SETTINGS = ("Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::Force", "Acquire::Retries")
@@ -79,6 +77,8 @@ def build(folder: Path, task: Task) -> Built:
         plan = DiskPlan(size=DISK_SIZE, root_uuid=root_uuid, boot_files=boot_files)
         make_disk(disk, plan, tree, in_namespace=prefix, scratch=scratch, image=NAME)
         tree.unlink()
+        task.step("packing the kernel's build tree")
+        pack_kbuild(debs, folder / "kbuild.tar", kernel=kernel, image=NAME)
     return Built(disk=disk, virtual_size=DISK_SIZE, kernel=kernel)
 
 
@@ -129,8 +129,9 @@ def _bootstrap(folder: Path, tree: Path, debs: Path, scratch: Path, *, mode: str
         f'&& APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get download {fetch} linux-kbuild-6.1 '
         '"linux-headers-$kernel" "linux-headers-${kernel%-cloud-amd64}-common"',
         f"--customize-hook=sync-out /debs {debs}",
-        '--customize-hook=rm -r "$1/debs" "$1/etc/apt/apt.conf.d/00host" "$1/etc/resolv.conf" '
+        '--customize-hook=rm -r "$1/debs" "$1/etc/apt/apt.conf.d/00host" "$1/etc/resolv.conf" "$1/etc/fstab" '
         '"$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$1"/boot/System.map-*',
+        '--customize-hook=rm "$1"/etc/systemd/system/*.wants/systemd-resolved.service',
         f"--customize-hook=upload {folder / 'sources'} /etc/apt/sources.list",
     ]
     (folder / "sources").write_text(SOURCES)
