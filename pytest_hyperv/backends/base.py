@@ -1,0 +1,173 @@
+"""What every backend offers to the rooms above it: machines made from saved states, driven, saved, restored and thrown away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from pytest_hyperv.capabilities import Offer
+from pytest_hyperv.guest import GuestSession
+from pytest_hyperv.progress import Progress
+from pytest_hyperv.spec import Image, MachineSpec
+
+
+class MachineState(StrEnum):
+    """What a machine is doing."""
+
+    OFF = "off"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True)
+class GuestCrash:
+    """How a guest died.
+
+    ``kind``: "panic" (the kernel gave up), "reset" (a triple fault, or a reset nobody announced), "bugcheck" (Windows),
+    "hypervisor" (the process that ran the machine ended). ``text`` is what it left behind, ``time`` seconds since 1970.
+    """
+
+    kind: str
+    text: str
+    time: float
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A point saved on one machine. ``parent`` is the id of the checkpoint it grew from, "" for the machine's state."""
+
+    id: str
+    name: str
+    memory: bool
+    parent: str
+    created: float
+
+
+class Machine(Protocol):
+    """One machine of a backend. Every wait has a deadline and ends at once when the guest dies."""
+
+    @property
+    def id(self) -> str:
+        """A GUID."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """A short name for people; made of safe characters."""
+        ...
+
+    @property
+    def spec(self) -> MachineSpec:
+        """What the machine was asked to be."""
+        ...
+
+    @property
+    def state(self) -> MachineState:
+        """What it is doing now."""
+        ...
+
+    @property
+    def crash(self) -> GuestCrash | None:
+        """How the guest died, if it did since it was last started or restored."""
+        ...
+
+    @property
+    def session(self) -> GuestSession:
+        """The open session into the guest, reopened when the guest has rebooted. Raises MachineStateError or BootTimeout."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """The guest's network address; "" when it has no network."""
+        ...
+
+    @property
+    def current(self) -> str:
+        """The id of the checkpoint the machine last left from, "" for its state."""
+        ...
+
+    def start(self, timeout: float) -> None:
+        """Boot and wait until commands work. Raises BootTimeout."""
+        ...
+
+    def shutdown(self, timeout: float) -> None:
+        """Ask the guest to power off and wait for it. Raises MachineStateError when it does not in ``timeout`` seconds."""
+        ...
+
+    def kill(self) -> None:
+        """Cut the power."""
+        ...
+
+    def pause(self) -> None:
+        """Stop the processors; memory stays."""
+        ...
+
+    def resume(self) -> None:
+        """Let a paused machine run on, with its clock set."""
+        ...
+
+    def warm(self) -> None:
+        """Pay now what the first command of a fresh machine costs, then pause, to be resumed when somebody needs it."""
+        ...
+
+    def checkpoint(self, name: str, *, memory: bool) -> Checkpoint:
+        """Save a point to come back to; the machine goes on as it was."""
+        ...
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a point: running when it was saved with memory, off otherwise."""
+        ...
+
+    def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Forget a point; the points that grew from it stay."""
+        ...
+
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """All points, oldest first."""
+        ...
+
+    def screenshot(self) -> bytes:
+        """The screen as a PNG file."""
+        ...
+
+    def console_text(self) -> str:
+        """What the serial console said since this machine was made."""
+        ...
+
+    def discard(self) -> None:
+        """End the machine and remove everything of it; idempotent."""
+        ...
+
+
+class Backend(Protocol):
+    """A hypervisor, as far as the rest of the plugin knows it."""
+
+    @property
+    def name(self) -> str:
+        """The word users select it by."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """One line for the header: version and acceleration."""
+        ...
+
+    def offer(self) -> Offer:
+        """What this host can do, with the reason for what it cannot; probed once, never raises."""
+        ...
+
+    def fingerprint(self, spec: MachineSpec) -> Mapping[str, str]:
+        """What a saved state of ``spec`` depends on beside the image: versions, firmware, acceleration."""
+        ...
+
+    def build_state(self, image: Image, spec: MachineSpec, folder: Path, progress: Progress) -> None:
+        """Boot a machine from ``image`` and save it, running and ready for commands, into the empty ``folder``."""
+        ...
+
+    def clone(self, state: Path, purpose: str) -> Machine:
+        """A running machine made from the state saved in ``state``. Raises StateError when that is damaged."""
+        ...

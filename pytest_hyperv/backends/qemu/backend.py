@@ -1,0 +1,122 @@
+"""The embedded default backend: QEMU on this Linux machine."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+import psutil
+
+from pytest_hyperv.backends.qemu import bundle as bundles
+from pytest_hyperv.backends.qemu import overlay
+from pytest_hyperv.backends.qemu.accelerator import Probe, probe
+from pytest_hyperv.backends.qemu.blueprint import Blueprint
+from pytest_hyperv.backends.qemu.command_line import VARIABLES
+from pytest_hyperv.backends.qemu.machine import QemuMachine
+from pytest_hyperv.backends.qemu.offer import capabilities
+from pytest_hyperv.backends.qemu.saving import new_ram_file
+from pytest_hyperv.capabilities import Capability, HostFacts, Offer
+from pytest_hyperv.errors import HostError
+from pytest_hyperv.ledger import Ledger
+from pytest_hyperv.progress import Progress
+from pytest_hyperv.spec import Image, MachineSpec
+
+FIRST_BOOT = 600.0
+"""Seconds the first boot of a state may take on a slow host under emulation; it takes 20 to 40 on two idle cores."""
+SETTLE = ["systemctl", "is-system-running", "--wait"]
+
+
+class QemuBackend:
+    """See ``backends.base.Backend``."""
+
+    name = "qemu"
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self._ledger = Ledger(cache / "machines")
+
+    @cached_property
+    def _probe(self) -> Probe:
+        return probe(self._cache)
+
+    @property
+    def summary(self) -> str:
+        """Version and acceleration, for the header."""
+        found = self._probe
+        return f"QEMU {found.version}, {'KVM' if not found.no_kvm else f'emulated (TCG): {found.no_kvm}'}"
+
+    def offer(self) -> Offer:
+        """What this host can do."""
+        facts = HostFacts(
+            memory=psutil.virtual_memory().total,
+            cpus=psutil.cpu_count() or 1,
+            disk=shutil.disk_usage(_existing(self._cache)).free,
+            os="linux",
+            host="server",
+        )
+        try:
+            no_kvm = self._probe.no_kvm
+        except HostError as error:
+            missing = Capability(False, error.message, error.hint)
+            return Offer(self.name, facts, {"uefi": missing})
+        return Offer(self.name, facts, capabilities(no_kvm))
+
+    def fingerprint(self, spec: MachineSpec) -> Mapping[str, str]:
+        """Saved memory fits only the same QEMU, acceleration, firmware and format."""
+        firmware = Blueprint.of(spec, "linux", self._probe.accelerator).firmware
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (firmware.code, firmware.variables)]
+        return {
+            "qemu": self._probe.version,
+            "accelerator": self._probe.accelerator,
+            "firmware": " ".join(digests),
+            "format": str(bundles.FORMAT),
+        }
+
+    def build_state(self, image: Image, spec: MachineSpec, folder: Path, progress: Progress) -> None:
+        """Boot ``image``, wait until it has settled, and save it."""
+        blueprint = Blueprint.of(spec, image.os_family, self._probe.accelerator)
+        record = self._ledger.open(self.name, f"first boot of {image.name}")
+        machine = QemuMachine(self._ledger, record, blueprint, (image.disk,))
+        try:
+            with progress.task(f"Preparing {image.name} ({describe(spec)})", steps=3) as task:
+                task.step("booting")
+                overlay.make_template(record.folder, image.virtual_size)
+                shutil.copyfile(blueprint.firmware.variables, record.folder / VARIABLES)
+                machine.start(FIRST_BOOT, new_ram_file(record.folder / bundles.RAM, blueprint.ram_size))
+                task.step("waiting until the guest has settled")
+                if image.os_family == "linux":
+                    machine.session.run(SETTLE, timeout=FIRST_BOOT)
+                task.step("saving")
+                machine.save_as_state(folder)
+        finally:
+            machine.discard()
+
+    def clone(self, state: Path, purpose: str) -> QemuMachine:
+        """A running machine made from the bundle in ``state``."""
+        bundle = bundles.read(state)
+        record = self._ledger.open(self.name, purpose)
+        machine = QemuMachine(
+            self._ledger, record, Blueprint.of(bundle.spec, bundle.os_family, bundle.accelerator), bundle.layers
+        )
+        try:
+            machine.enter(bundle)
+        except BaseException:
+            machine.discard()
+            raise
+        return machine
+
+
+def describe(spec: MachineSpec) -> str:
+    """A spec in a few words, for progress and reports."""
+    words = [f"{spec.memory >> 20} MiB", f"{spec.cpus} CPU{'s' if spec.cpus > 1 else ''}"]
+    words += ["Secure Boot"] if spec.secure_boot != "off" else []
+    words += ["TPM"] if spec.tpm else []
+    words += ["nested"] if spec.nested else []
+    return ", ".join(words)
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)

@@ -1,0 +1,107 @@
+"""A saved machine on disk: what clones start from. States and checkpoints are both bundles.
+
+Files in the folder: ``bundle.json`` (facts below), ``overlay.qcow2`` (an empty overlay to copy), ``vars.fd``, and with memory
+``ram`` (sparse, mapped copy-on-write by every clone) and ``device.state``; without memory ``tpm/`` when there is a TPM.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_hyperv.errors import StateError
+from pytest_hyperv.spec import MachineSpec, OsFamily
+
+FORMAT = 1
+"""Raised whenever older bundles no longer fit the command line or the guest server."""
+FACTS = "bundle.json"
+RAM = "ram"
+DEVICES = "device.state"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Where a saved machine lies and what it is.
+
+    ``layers`` are the read-only qcow2 files under a clone's own overlay, oldest first; those in ``folder`` itself are written
+    down without it, so that a bundle can be built in one place and published in another. ``sizes`` maps each
+    file of the folder to its bytes, so that a truncated one is noticed before any process starts. ``server`` says that the
+    kept guest server runs inside.
+    """
+
+    folder: Path
+    spec: MachineSpec
+    os_family: OsFamily
+    layers: tuple[Path, ...]
+    memory: bool
+    server: bool
+    accelerator: str
+    sizes: dict[str, int]
+
+    @property
+    def ram(self) -> Path:
+        """The file of guest memory."""
+        return self.folder / RAM
+
+    @property
+    def devices(self) -> Path:
+        """The file of the devices' state."""
+        return self.folder / DEVICES
+
+    def _written(self, layer: Path) -> str:
+        return layer.name if layer.parent == self.folder else str(layer)
+
+    def write(self) -> None:
+        """Record the facts, last of all: a folder without them is not a bundle."""
+        facts = asdict(self) | {"format": FORMAT, "layers": [self._written(layer) for layer in self.layers]}
+        del facts["folder"]
+        temporary = self.folder / f"{FACTS}.new"
+        temporary.write_text(json.dumps(facts, indent=1), "utf-8")
+        temporary.chmod(0o600)
+        temporary.replace(self.folder / FACTS)
+
+
+def measured(folder: Path) -> dict[str, int]:
+    """The sizes in bytes of the files that make up a bundle."""
+    return {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file() and path.name != FACTS}
+
+
+def seal(folder: Path) -> None:
+    """Put every byte on disk and take away the right to write; QEMU before 8.2 must open the memory file for writing."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            path.chmod(0o600 if path.name == RAM else 0o400)
+
+
+def read(folder: Path) -> Bundle:
+    """The bundle in ``folder``. Raises StateError when it is not whole, naming the file that is wrong."""
+    try:
+        facts: dict[str, Any] = json.loads((folder / FACTS).read_text("utf-8"))
+        if facts.pop("format") != FORMAT:
+            raise StateError(f"{folder} was saved in another format", state=folder.name)
+        spec = facts.pop("spec")
+        if spec["dynamic_memory"] is not None:
+            spec["dynamic_memory"] = tuple(spec["dynamic_memory"])
+        layers = tuple(folder / layer for layer in facts.pop("layers"))
+        bundle = Bundle(folder=folder, spec=MachineSpec(**spec), layers=layers, **facts)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateError(f"{folder} holds no readable saved machine: {error}", state=folder.name) from error
+    _check(bundle)
+    return bundle
+
+
+def _check(bundle: Bundle) -> None:
+    for name, size in bundle.sizes.items():
+        path = bundle.folder / name
+        seen = path.stat().st_size if path.is_file() else None
+        if seen != size:
+            what = "is missing" if seen is None else f"has {seen} bytes instead of {size}"
+            raise StateError(f"{path} {what}", state=bundle.folder.name)
+    for layer in bundle.layers:
+        if not layer.is_file():
+            raise StateError(f"the disk {layer} under it is missing", state=bundle.folder.name)

@@ -1,0 +1,160 @@
+"""The command line of one QEMU process, from what the machine is to be and where its parts lie.
+
+Paths named without a folder lie in the machine's own folder, which is the process's working directory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_hyperv.backends.qemu.firmware import Firmware
+from pytest_hyperv.backends.qemu.tools import SYSTEM, program
+from pytest_hyperv.spec import MIB, MachineSpec, OsFamily
+
+AGENT_PORT = "org.qemu.guest_agent.0"
+SERVER_PORT = "org.pytest.hyperv.0"
+DISK_NODE = "disk"
+VARIABLES = "vars.fd"
+CONSOLE = "console.log"
+LOG = "qemu.log"
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+
+@dataclass(frozen=True)
+class Ram:
+    """Where guest memory lives: private anonymous pages, or a file that is written (shared) or copied on write."""
+
+    path: Path | None = None
+    shared: bool = False
+
+    def option(self, size: int) -> str:
+        """The value of ``-object`` for ``size`` bytes; the id stays the same so that saved states fit."""
+        if self.path is None:
+            return f"memory-backend-ram,id=ram0,size={size}"
+        share = "on" if self.shared else "off"
+        return f"memory-backend-file,id=ram0,size={size},share={share},mem-path={escaped(str(self.path))}"
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Numbers of the inherited file descriptors: three listening sockets, and the TPM's connected one if there is a TPM."""
+
+    monitor: int
+    agent: int
+    server: int
+    tpm: int | None = None
+
+
+def escaped(value: str) -> str:
+    """A value with its commas doubled, as QEMU's option lists want them."""
+    return value.replace(",", ",,")
+
+
+def disk_chain(layers: Sequence[Path]) -> dict[str, Any]:
+    """The block graph of qcow2 ``layers``, oldest first, the last one writable.
+
+    Every backing link is spelt out, so the names written inside the files are never followed.
+    """
+    node: dict[str, Any] | None = None
+    for layer in layers:
+        top = layer is layers[-1]
+        node = {
+            "driver": "qcow2",
+            "read-only": not top,
+            "discard": "unmap",
+            "cache": {"no-flush": True},
+            "file": {"driver": "file", "filename": str(layer), "cache": {"no-flush": True}},
+            "backing": node,
+        }
+    assert node is not None
+    return {"node-name": DISK_NODE, **node}
+
+
+def command_line(
+    spec: MachineSpec,
+    *,
+    name: str,
+    uuid: str,
+    accelerator: str,
+    firmware: Firmware,
+    os_family: OsFamily,
+    layers: Sequence[Path],
+    ram: Ram,
+    ram_size: int,
+    channels: Channels,
+    incoming: bool,
+) -> list[str]:
+    """All arguments, the program first. ``incoming`` makes the process wait for a saved state instead of booting."""
+    return [
+        program(SYSTEM),
+        *("-name", f"guest={escaped(name)}", "-uuid", uuid),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-sandbox", SANDBOX),
+        *("-machine", f"q35,memory-backend=ram0,smm={'on' if firmware.smm else 'off'},vmport=off,hpet=off"),
+        *("-accel", accelerator, "-cpu", _cpu(spec, accelerator), "-smp", str(spec.cpus), "-m", f"{ram_size // MIB}M"),
+        *("-object", ram.option(ram_size)),
+        *_firmware(firmware),
+        *_disk(layers, os_family),
+        *_channels(channels),
+        *(_tpm(channels.tpm) if channels.tpm is not None else ()),
+        *_network(spec, os_family),
+        *("-device", "vmgenid,guid=auto", "-device", "pvpanic-pci", "-device", "virtio-rng-pci"),
+        *("-device", "VGA,vgamem_mb=8"),
+        *(("-device", "virtio-balloon-pci,free-page-reporting=on") if spec.dynamic_memory else ()),
+        *("-boot", "menu=off,strict=on", "-action", "panic=pause,shutdown=poweroff,reboot=reset"),
+        *("-rtc", "base=utc", "-d", "cpu_reset", "-D", LOG),
+        *(("-incoming", "defer", "-S") if incoming else ()),
+    ]
+
+
+def _cpu(spec: MachineSpec, accelerator: str) -> str:
+    if accelerator == "kvm":
+        return "host" if spec.nested else "host,svm=off,vmx=off"
+    return "max,la57=off" if spec.nested else "max,la57=off,svm=off"
+
+
+def _firmware(firmware: Firmware) -> list[str]:
+    secure = ["-global", "driver=cfi.pflash01,property=secure,value=on"] if firmware.smm else []
+    code = f"if=pflash,unit=0,format=raw,readonly=on,file={escaped(str(firmware.code))}"
+    return [*secure, "-drive", code, "-drive", f"if=pflash,unit=1,format=raw,file={VARIABLES}"]
+
+
+def _disk(layers: Sequence[Path], os_family: OsFamily) -> list[str]:
+    device = "virtio-blk-pci" if os_family == "linux" else "ide-hd"
+    return [
+        *("-blockdev", json.dumps(disk_chain(layers))),
+        *("-device", f"{device},id=disk0,drive={DISK_NODE},bootindex=0"),
+    ]
+
+
+def _channels(channels: Channels) -> list[str]:
+    def listening(name: str, fd: int) -> tuple[str, str]:
+        return "-chardev", f"socket,id={name},fd={fd},server=on,wait=off"
+
+    return [
+        *listening("monitor", channels.monitor),
+        *("-mon", "chardev=monitor,mode=control"),
+        *("-chardev", f"file,id=console,path={CONSOLE},append=on", "-serial", "chardev:console"),
+        *("-device", "virtio-serial-pci,id=ports"),
+        *listening("agent", channels.agent),
+        *("-device", f"virtserialport,bus=ports.0,nr=1,chardev=agent,name={AGENT_PORT}"),
+        *listening("server", channels.server),
+        *("-device", f"virtserialport,bus=ports.0,nr=2,chardev=server,name={SERVER_PORT}"),
+    ]
+
+
+def _tpm(fd: int) -> list[str]:
+    return [
+        *("-chardev", f"socket,id=tpm,fd={fd}"),
+        *("-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0"),
+    ]
+
+
+def _network(spec: MachineSpec, os_family: OsFamily) -> list[str]:
+    if spec.network == "none":
+        return ["-nic", "none"]
+    model = "virtio-net-pci" if os_family == "linux" else "e1000e"
+    return ["-netdev", "user,id=net0", "-device", f"{model},netdev=net0,romfile="]

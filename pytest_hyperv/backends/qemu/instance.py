@@ -1,0 +1,142 @@
+"""One QEMU process with its channels, from its start to its end. A machine lives through several of them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from pytest_hyperv.backends.qemu import tpm
+from pytest_hyperv.backends.qemu.command_line import LOG, Channels
+from pytest_hyperv.backends.qemu.qmp import Event, Monitor
+from pytest_hyperv.errors import MachineError
+
+CHANNELS = ("monitor", "agent", "server")
+START = 30.0
+"""Seconds QEMU may take until its monitor answers; it takes 0.05 on an idle machine."""
+END = 10.0
+"""Seconds a killed process may take to be gone."""
+ERRORS = "qemu.err"
+
+
+def connect(folder: Path, channel: str) -> socket.socket:
+    """A new connection to one of ``CHANNELS`` of the machine in ``folder``, however long its path is."""
+    return _through_folder(folder, channel, socket.socket.connect)
+
+
+def _listen(folder: Path, channel: str) -> socket.socket:
+    (folder / f"{channel}.sock").unlink(missing_ok=True)
+    listener = _through_folder(folder, channel, socket.socket.bind)
+    listener.listen(1)
+    return listener
+
+
+def _through_folder(folder: Path, channel: str, act: Callable[[socket.socket, str], None]) -> socket.socket:
+    # A Unix socket's address holds 108 bytes; the folder's descriptor stands for a path of any length.
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        act(sock, f"/proc/self/fd/{handle}/{channel}.sock")
+    except BaseException:
+        sock.close()
+        raise
+    finally:
+        os.close(handle)
+    return sock
+
+
+class Instance:
+    """A QEMU process whose sockets were connected before it started, so that nothing has to be polled for."""
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        argv: Callable[[Channels], list[str]],
+        with_tpm: bool,
+        environment: dict[str, str],
+        on_event: Callable[[Event], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        """Start the process. Raises MachineError with QEMU's own words when it does not come up; nothing is left then."""
+        self.name, self.folder = name, folder
+        self.monitor = Monitor(name, on_event, on_end)
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._sockets: dict[str, socket.socket] = {}
+        try:
+            self._start(argv, with_tpm, environment)
+            self.monitor.connect(self._sockets.pop("monitor"), START)
+        except BaseException as error:
+            self.kill()
+            if isinstance(error, MachineError):
+                raise self._explained(error) from error
+            raise
+
+    def _start(self, argv: Callable[[Channels], list[str]], with_tpm: bool, environment: dict[str, str]) -> None:
+        with ExitStack() as ours:
+            listeners = {channel: ours.enter_context(_listen(self.folder, channel)) for channel in CHANNELS}
+            for channel in CHANNELS:
+                self._sockets[channel] = connect(self.folder, channel)
+            inherited = {channel: listener.fileno() for channel, listener in listeners.items()}
+            if with_tpm:
+                process, control = tpm.start(self.folder, environment)
+                self._processes.append(process)
+                inherited["tpm"] = ours.enter_context(control).fileno()
+            errors = ours.enter_context((self.folder / ERRORS).open("wb"))
+            self._processes.append(
+                subprocess.Popen(
+                    argv(Channels(**inherited)),
+                    env=environment,
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=errors,
+                    stderr=errors,
+                    pass_fds=list(inherited.values()),
+                    start_new_session=True,
+                )
+            )
+
+    def _explained(self, error: MachineError) -> MachineError:
+        said = self.complaint()
+        return MachineError(f"{error.message}\n{said}".rstrip(), hint=error.hint, machine=self.name)
+
+    def channel(self, name: str) -> socket.socket:
+        """A connection to the agent's or the server's port, owned by the caller: the one made at the start, or a new one."""
+        return self._sockets.pop(name, None) or connect(self.folder, name)
+
+    def complaint(self) -> str:
+        """What QEMU wrote on its standard error, its last 2,000 characters."""
+        path = self.folder / ERRORS
+        return path.read_text("utf-8", "replace")[-2000:].strip() if path.exists() else ""
+
+    def reset_log(self) -> str:
+        """QEMU's own log of processor resets, its last 64 KiB; names a triple fault."""
+        path = self.folder / LOG
+        if not path.exists():
+            return ""
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - 65536))
+            return log.read().decode("utf-8", "replace")
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until the process has ended; False when ``timeout`` seconds were not enough."""
+        try:
+            self._processes[-1].wait(timeout)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """End the processes at once and close every channel; idempotent."""
+        for process in reversed(self._processes):
+            if process.poll() is None:
+                process.kill()
+        for process in self._processes:
+            process.wait(END)
+        for sock in self._sockets.values():
+            sock.close()
+        self.monitor.close()

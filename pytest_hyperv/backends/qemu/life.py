@@ -1,0 +1,175 @@
+"""One life of a machine: a QEMU process that is watched from start to end, and the session into the guest it runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pytest_hyperv.backends.base import GuestCrash, MachineState
+from pytest_hyperv.backends.qemu import console, road
+from pytest_hyperv.backends.qemu.command_line import DISK_NODE, Channels
+from pytest_hyperv.backends.qemu.instance import Instance
+from pytest_hyperv.backends.qemu.qmp import Event, Monitor
+from pytest_hyperv.errors import GuestCrashed, HostError, HypervError, MachineStateError, SessionLost
+from pytest_hyperv.guest import GuestSession
+
+WORDS = {
+    "panic": "the kernel of {name} panicked",
+    "reset": "{name} was reset without shutting down (a triple fault, or a reset that nobody announced)",
+    "hypervisor": "the QEMU process of {name} ended unexpectedly",
+}
+
+
+class Life:
+    """From power-on, or from a saved state, until the process ends. Never started twice."""
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        argv: Callable[[Channels], list[str]],
+        with_tpm: bool,
+        environment: dict[str, str],
+        server_inside: bool,
+    ) -> None:
+        """Start the process. ``server_inside``: the saved state holds the kept guest server.
+
+        ``server_inside`` and ``disk_node``, the name of the topmost disk in QEMU's block graph, are kept up to date.
+        """
+        self.name, self.folder = name, folder
+        self._lock = threading.RLock()
+        self._session: GuestSession | None = None
+        self.server_inside = server_inside
+        self.disk_node = DISK_NODE
+        self._crash: GuestCrash | None = None
+        self._fault: HypervError | None = None
+        self._paused = self._ending = self._ended = False
+        self._console_before = console.size(folder)
+        self._instance = Instance(
+            name,
+            folder,
+            argv=argv,
+            with_tpm=with_tpm,
+            environment=environment,
+            on_event=self._on_event,
+            on_end=self._on_end,
+        )
+
+    @property
+    def monitor(self) -> Monitor:
+        """QEMU's monitor."""
+        return self._instance.monitor
+
+    @property
+    def crash(self) -> GuestCrash | None:
+        """How the guest died, if it did."""
+        return self._crash
+
+    @property
+    def state(self) -> MachineState:
+        """What the machine is doing."""
+        if self._crash is not None:
+            return MachineState.CRASHED
+        if self._ended:
+            return MachineState.OFF
+        return MachineState.PAUSED if self._paused else MachineState.RUNNING
+
+    def fail_if_dead(self) -> None:
+        """Raise what ended this life, or MachineStateError when it ended as it should or is paused."""
+        if self._fault is not None:
+            raise self._fault
+        if self.state is not MachineState.RUNNING:
+            raise MachineStateError(
+                f"{self.name} must be running to use its guest, it is {self.state}",
+                hint="call vm.start() or vm.resume() first.",
+                machine=self.name,
+            )
+
+    def session(self, timeout: float) -> GuestSession:
+        """The session into the guest; opened, or reopened after a reboot, within ``timeout`` seconds."""
+        with self._lock:
+            self.fail_if_dead()
+            if self._session is None:
+                self._session = road.open_session(
+                    self.name, self._instance, self.server_inside, self.fail_if_dead, timeout
+                )
+                self.server_inside = road.keeps_running(self._session)
+            return self._session
+
+    def pause(self) -> None:
+        """Stop the processors."""
+        self.monitor.execute("stop")
+        self._paused = True
+
+    def resume(self) -> None:
+        """Let the processors run."""
+        self.monitor.execute("cont")
+        self._paused = False
+
+    def expect_end(self) -> None:
+        """Say that the process is about to end on purpose."""
+        self._ending = True
+
+    def wait_for_end(self, timeout: float) -> bool:
+        """Wait until the process has ended; False when ``timeout`` seconds were not enough."""
+        return self._instance.wait(timeout)
+
+    def kill(self) -> None:
+        """End the process now, the session with it; idempotent."""
+        self._ending = True
+        self._abort(SessionLost(f"{self.name} was switched off"))
+        self._instance.kill()
+        self._ended = True
+
+    def _on_event(self, event: Event) -> None:
+        kind, data = event.get("event"), event.get("data", {})
+        if kind == "GUEST_PANICKED":
+            self._die("panic", self._panic_text())
+        elif kind == "RESET" and data.get("guest"):
+            self._on_reset()
+        elif kind == "SHUTDOWN" and data.get("guest"):
+            self._ending = True
+            self._abort(SessionLost(f"{self.name} was powered off by its guest"))
+        elif kind == "BLOCK_IO_ERROR" and data.get("action") == "stop":
+            self._paused = True
+            what = "no space is left on the host's disk" if data.get("nospace") else str(data.get("reason"))
+            self._fault = HostError(f"{self.name} was stopped: {what}", hint=f"free space below {self.folder}.")
+            self._abort(self._fault)
+
+    def _on_reset(self) -> None:
+        session = self._session
+        if session is None:
+            return
+        if road.announced(session):
+            self.server_inside = False
+            self._abort(SessionLost(f"{self.name} rebooted"))
+            return
+        text = self._panic_text()
+        fault = "Triple fault\n" if "Triple fault" in self._instance.reset_log() else ""
+        self._die("panic" if text else "reset", text or fault)
+
+    def _panic_text(self) -> str:
+        return console.panic_text(console.read(self.folder, self._console_before))
+
+    def _on_end(self) -> None:
+        self._ended = True
+        if self._ending or self._crash is not None:
+            self._abort(SessionLost(f"{self.name} is off"))
+        else:
+            self._die("hypervisor", self._instance.complaint())
+
+    def _die(self, kind: str, text: str) -> None:
+        if self._crash is not None:
+            return
+        self._crash = GuestCrash(kind, text, time.time())
+        what = WORDS[kind].format(name=self.name)
+        self._fault = GuestCrashed(f"{what}\n{text}".rstrip(), machine=self.name, kind=kind, text=text)
+        self._abort(self._fault)
+
+    def _abort(self, reason: Exception) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.abort(reason)

@@ -1,0 +1,312 @@
+"""A machine of this backend: a folder, a chain of disk layers, and one watched QEMU process after the other."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+from pytest_hyperv.backends.base import Checkpoint, GuestCrash, MachineState
+from pytest_hyperv.backends.qemu import bundle as bundles
+from pytest_hyperv.backends.qemu import console, migration, overlay, saving, tpm
+from pytest_hyperv.backends.qemu.blueprint import Blueprint
+from pytest_hyperv.backends.qemu.bundle import Bundle
+from pytest_hyperv.backends.qemu.checkpoints import CheckpointStore
+from pytest_hyperv.backends.qemu.command_line import DISK_NODE, VARIABLES, Channels, Ram, disk_chain
+from pytest_hyperv.backends.qemu.life import Life
+from pytest_hyperv.errors import HostError, MachineError, MachineStateError
+from pytest_hyperv.guest import GuestSession
+from pytest_hyperv.ledger import Ledger, Record
+from pytest_hyperv.spec import MachineSpec
+
+LAYERS = "layers"
+"""Where in the machine's folder its own disk layers lie."""
+REOPEN = 300.0
+"""Seconds a guest that reboots may take until commands work again."""
+
+
+class QemuMachine:
+    """See ``backends.base.Machine``. Made off, on top of ``layers``; enter a bundle or start it to bring it to life."""
+
+    def __init__(self, ledger: Ledger, record: Record, blueprint: Blueprint, layers: tuple[Path, ...]) -> None:
+        self._ledger, self._record, self._blueprint = ledger, record, blueprint
+        self._folder = record.folder
+        self._below = layers
+        self._top: Path | None = None
+        self._life: Life | None = None
+        self._checkpoints = CheckpointStore(record.folder)
+        self._layer_count = 0
+        self.current = ""
+        (self._folder / LAYERS).mkdir(mode=0o700, exist_ok=True)
+
+    @property
+    def id(self) -> str:
+        """The machine's GUID, which its guest sees too."""
+        return self._record.id
+
+    @property
+    def name(self) -> str:
+        """A short name, unique on this host."""
+        return self._record.name
+
+    @property
+    def spec(self) -> MachineSpec:
+        """What the machine was asked to be."""
+        return self._blueprint.spec
+
+    @property
+    def state(self) -> MachineState:
+        """What the machine is doing now."""
+        return self._life.state if self._life is not None else MachineState.OFF
+
+    @property
+    def crash(self) -> GuestCrash | None:
+        """How the guest died since the machine was last started or restored."""
+        return self._life.crash if self._life is not None else None
+
+    @property
+    def address(self) -> str:
+        """User-mode networking gives every guest the same private address, unreachable from outside."""
+        return "10.0.2.15" if self.spec.network == "nat" else ""
+
+    @property
+    def session(self) -> GuestSession:
+        """The session into the guest."""
+        return self._living().session(REOPEN)
+
+    def _living(self) -> Life:
+        if self._life is None:
+            raise MachineStateError(
+                f"{self.name} must be running to use its guest, it is off", hint="call vm.start().", machine=self.name
+            )
+        return self._life
+
+    # -- power
+
+    def start(self, timeout: float, ram: Ram | None = None) -> None:
+        """Boot from the disk and wait until commands work."""
+        if self.state is not MachineState.OFF:
+            raise MachineStateError(
+                f"{self.name} must be off to be started, it is {self.state}",
+                hint="call vm.kill() or vm.shutdown() first.",
+                machine=self.name,
+            )
+        if self._top is None:
+            self._new_top()
+        self._life = self._new_life(ram or Ram(), incoming=False, server_inside=False)
+        self._life.session(timeout)
+
+    def shutdown(self, timeout: float) -> None:
+        """Press the power button and wait until the machine is off."""
+        life = self._living()
+        life.fail_if_dead()
+        life.monitor.execute("system_powerdown")
+        if not life.wait_for_end(timeout):
+            raise MachineStateError(
+                f"{self.name} did not power off in {timeout:.0f} s",
+                hint="give it more time, or cut the power with vm.kill().",
+                machine=self.name,
+            )
+        self._end_life()
+
+    def kill(self) -> None:
+        """Cut the power; the disk stays as the guest left it."""
+        self._end_life()
+
+    def pause(self) -> None:
+        """Stop the processors."""
+        self._living().pause()
+
+    def resume(self) -> None:
+        """Let the guest run on; its clock is set to the host's."""
+        life = self._living()
+        life.resume()
+        life.session(REOPEN).set_clock(time.time())
+
+    def warm(self) -> None:
+        """Have a program run once, which fills the emulator's translation cache, and pause."""
+        if self._blueprint.os_family == "linux":
+            self.session.run(["true"])
+        self.pause()
+
+    def _end_life(self) -> None:
+        if self._life is not None:
+            self._life.kill()
+            self._life = None
+
+    # -- saved points
+
+    def enter(self, bundle: Bundle) -> None:
+        """Become what ``bundle`` holds: running when it has memory, off otherwise. What the machine was is given up."""
+        self._end_life()
+        if self._top is not None:
+            self._top.unlink()
+        self._below = bundle.layers
+        try:
+            self._new_top(bundle.folder / overlay.TEMPLATE)
+            shutil.copyfile(bundle.folder / VARIABLES, self._folder / VARIABLES)
+            shutil.rmtree(self._folder / tpm.STATE, ignore_errors=True)
+            if (bundle.folder / tpm.STATE).is_dir():
+                shutil.copytree(bundle.folder / tpm.STATE, self._folder / tpm.STATE)
+        except OSError as error:
+            raise self._disk_trouble("made from its state", error) from error
+        if bundle.memory:
+            self._life = self._new_life(Ram(bundle.ram), incoming=True, server_inside=bundle.server)
+            migration.receive_file(self._life.monitor, bundle.devices)
+            self._life.resume()
+            self._life.session(REOPEN).set_clock(time.time())
+
+    def checkpoint(self, name: str, *, memory: bool) -> Checkpoint:
+        """Save a point. A running machine is paused meanwhile, and its file systems are flushed when memory is left out."""
+        state = self.state
+        if state is MachineState.CRASHED:
+            raise MachineStateError(
+                f"{self.name} must be running, paused or off to take a checkpoint, it is crashed",
+                hint="restore an earlier checkpoint first.",
+                machine=self.name,
+            )
+        memory = memory and state is not MachineState.OFF
+        if state is MachineState.RUNNING and not memory:
+            self.session.run(["sync"]).check()
+        if state is MachineState.RUNNING:
+            self._living().pause()
+        try:
+            checkpoint = self._checkpoints.add(name, memory=memory, parent=self.current, save=self._save_into)
+        except OSError as error:
+            raise self._disk_trouble("saved", error) from error
+        finally:
+            if state is MachineState.RUNNING and self.state is MachineState.PAUSED:
+                self.resume()
+        self.current = checkpoint.id
+        return checkpoint
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to ``checkpoint``."""
+        self.enter(self._checkpoints.bundle(checkpoint.id))
+        self.current = checkpoint.id
+
+    def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Forget a point; disk layers stay, others stand on them."""
+        self._checkpoints.remove(checkpoint.id)
+        if self.current == checkpoint.id:
+            self.current = checkpoint.parent
+
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """All points, oldest first."""
+        return self._checkpoints.all()
+
+    def save_as_state(self, folder: Path) -> None:
+        """End this running machine and leave it, memory and disk, as a bundle in the empty ``folder``."""
+        life = self._living()
+        life.session(REOPEN)
+        server_inside = life.server_inside
+        life.pause()
+        ram = self._folder / bundles.RAM
+        if ram.exists():
+            saving.save_devices(life.monitor, folder)
+            ram.rename(folder / bundles.RAM)
+        else:
+            self._save_memory(life, folder)
+        self._end_life()
+        assert self._top is not None
+        disk = self._top.rename(folder / "disk.qcow2")
+        self._top = None
+        self._write_bundle(folder, (*self._below, disk), memory=True, server_inside=server_inside)
+        bundles.seal(folder)
+
+    def _save_into(self, folder: Path, memory: bool) -> None:
+        life = self._life
+        server_inside = False
+        if memory:
+            assert life is not None
+            server_inside = life.server_inside
+            self._save_memory(life, folder)
+        frozen = self._freeze_disk(life)
+        if not memory and (self._folder / tpm.STATE).is_dir():
+            shutil.copytree(self._folder / tpm.STATE, folder / tpm.STATE)
+        self._write_bundle(folder, frozen, memory=memory, server_inside=server_inside)
+
+    def _save_memory(self, life: Life, folder: Path) -> None:
+        saving.save_through_twin(
+            self.name,
+            life.monitor,
+            self._folder,
+            folder,
+            argv=lambda layers, ram, channels: self._argv(layers, ram, channels, incoming=True),
+            layers=list(self._below),
+            ram_size=self._blueprint.ram_size,
+            with_tpm=self.spec.tpm,
+            environment=self._record.environment,
+        )
+
+    def _freeze_disk(self, life: Life | None) -> tuple[Path, ...]:
+        """Put a fresh overlay on top of the disk; returns the layers that no longer change."""
+        if self._top is not None:
+            self._below = (*self._below, self._top)
+        frozen = self._below
+        top = self._new_top()
+        if life is not None:
+            node = disk_chain([top]) | {"node-name": f"{DISK_NODE}{self._layer_count}"}
+            life.monitor.execute("blockdev-add", **node)
+            life.monitor.execute("blockdev-snapshot", node=life.disk_node, overlay=node["node-name"])
+            life.disk_node = node["node-name"]
+        return frozen
+
+    def _write_bundle(self, folder: Path, layers: tuple[Path, ...], *, memory: bool, server_inside: bool) -> None:
+        shutil.copyfile(self._folder / VARIABLES, folder / VARIABLES)
+        shutil.copyfile(self._folder / overlay.TEMPLATE, folder / overlay.TEMPLATE)
+        self._blueprint.bundle(folder, layers, memory=memory, server_inside=server_inside).write()
+
+    # -- evidence
+
+    def screenshot(self) -> bytes:
+        """The screen as a PNG file."""
+        life = self._living()
+        target = self._folder / "screen.png"
+        life.monitor.execute("screendump", filename=str(target), format="png")
+        picture = target.read_bytes()
+        target.unlink()
+        return picture
+
+    def console_text(self) -> str:
+        """What the serial console said since the machine was made."""
+        return console.read(self._folder)
+
+    def discard(self) -> None:
+        """End the machine and strike it out of the ledger."""
+        self._end_life()
+        self._ledger.close(self._record)
+
+    # -- parts
+
+    def _new_top(self, template: Path | None = None) -> Path:
+        self._layer_count += 1
+        if template is not None and not (self._folder / overlay.TEMPLATE).exists():
+            shutil.copyfile(template, self._folder / overlay.TEMPLATE)
+        self._top = overlay.make_overlay(
+            self._folder / overlay.TEMPLATE, self._folder / LAYERS / f"{self._layer_count}.qcow2"
+        )
+        return self._top
+
+    def _new_life(self, ram: Ram, *, incoming: bool, server_inside: bool) -> Life:
+        assert self._top is not None
+        layers = [*self._below, self._top]
+        return Life(
+            self.name,
+            self._folder,
+            argv=lambda channels: self._argv(layers, ram, channels, incoming=incoming),
+            with_tpm=self.spec.tpm,
+            environment=self._record.environment,
+            server_inside=server_inside,
+        )
+
+    def _argv(self, layers: list[Path], ram: Ram, channels: Channels, *, incoming: bool) -> list[str]:
+        return self._blueprint.command_line(
+            name=self.name, uuid=self.id, layers=layers, ram=ram, channels=channels, incoming=incoming
+        )
+
+    def _disk_trouble(self, what: str, error: OSError) -> HostError | MachineError:
+        return HostError(
+            f"{self.name} could not be {what}: {error.strerror or error}",
+            hint=f"free space below {self._folder.parent}, or choose another folder with --hyperv-cache.",
+        )

@@ -1,0 +1,77 @@
+"""The road into a guest of this backend: the kept server on its port, and the guest agent that brings it there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from pytest_hyperv.backends.qemu import console
+from pytest_hyperv.backends.qemu.command_line import SERVER_PORT
+from pytest_hyperv.backends.qemu.guest_agent import GuestAgent
+from pytest_hyperv.backends.qemu.guest_install import install_server
+from pytest_hyperv.backends.qemu.guest_server import GuestServer
+from pytest_hyperv.backends.qemu.instance import Instance
+from pytest_hyperv.errors import BootTimeout, GuestError
+from pytest_hyperv.guest import GuestSession
+
+RESYNC = 20.0
+"""Seconds a server that came with a saved state may take to answer on a slow, busy machine; it takes 0.01 to 0.7."""
+PING = 5.0
+TAIL = 15
+
+
+def open_session(
+    name: str, instance: Instance, server_inside: bool, fail_if_dead: Callable[[], None], timeout: float
+) -> GuestSession:
+    """A session into the guest: the server that is in it, or one brought in, or the agent where there is no perl.
+
+    Raises BootTimeout with the console's last lines when nothing answers in ``timeout`` seconds, and whatever
+    ``fail_if_dead`` raises once the guest has died.
+    """
+    if server_inside:
+        return GuestServer.connect(instance.channel("server"), timeout=RESYNC)
+    agent = _wait_for_agent(name, instance, fail_if_dead, timeout)
+    try:
+        install_server(agent, SERVER_PORT)
+    except GuestError:
+        return agent
+    agent.close()
+    return GuestServer.connect(instance.channel("server"), timeout=RESYNC)
+
+
+def announced(session: GuestSession) -> bool:
+    """Whether the guest said that it is shutting down; the agent cannot, so with it every reset counts as announced."""
+    return session.said_bye if isinstance(session, GuestServer) else True
+
+
+def keeps_running(session: GuestSession) -> bool:
+    """Whether the session's guest end is a process that a saved state keeps."""
+    return isinstance(session, GuestServer)
+
+
+def _wait_for_agent(name: str, instance: Instance, fail_if_dead: Callable[[], None], timeout: float) -> GuestAgent:
+    agent = GuestAgent(instance.channel("agent"))
+
+    def ask() -> None:
+        fail_if_dead()
+        agent.ping(PING)
+
+    try:
+        for attempt in Retrying(
+            retry=retry_if_exception_type(GuestError), stop=stop_after_delay(timeout), wait=wait_fixed(0.1), reraise=True
+        ):
+            with attempt:
+                ask()
+    except GuestError as error:
+        agent.close()
+        last = "\n".join("  " + line for line in console.read(instance.folder).splitlines()[-TAIL:])
+        raise BootTimeout(
+            f"the guest agent of {name} did not answer in {timeout:.0f} s ({error.message}); its console ends:\n{last}",
+            hint="give it more time with timeout=, or look at the screen with vm.screenshot().",
+            machine=name,
+        ) from error
+    except BaseException:
+        agent.close()
+        raise
+    return agent

@@ -1,0 +1,73 @@
+"""Bring the memory of a machine into files that clones can start from.
+
+A machine whose memory is a shared file only needs its devices' state written. A clone's memory is private pages over
+somebody else's file: it is sent, paused, into a twin whose memory *is* a shared file, and the twin is saved in its stead.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from pytest_hyperv.backends.qemu import migration, overlay
+from pytest_hyperv.backends.qemu.bundle import DEVICES, RAM
+from pytest_hyperv.backends.qemu.command_line import VARIABLES, Channels, Ram
+from pytest_hyperv.backends.qemu.instance import Instance
+from pytest_hyperv.backends.qemu.qmp import Monitor
+
+TWIN = "twin"
+Argv = Callable[[list[Path], Ram, Channels], list[str]]
+"""Builds a command line, waiting for a saved state, from disk layers, memory and channels."""
+
+
+def new_ram_file(path: Path, size: int) -> Ram:
+    """An empty, sparse file for ``size`` bytes of guest memory, private to this user."""
+    with path.open("xb") as file:
+        path.chmod(0o600)
+        file.truncate(size)
+    return Ram(path, shared=True)
+
+
+def save_devices(monitor: Monitor, folder: Path) -> None:
+    """Save a stopped machine whose memory is a shared file; only its devices go to ``folder``."""
+    migration.send_file(monitor, folder / DEVICES)
+
+
+def save_through_twin(
+    name: str,
+    monitor: Monitor,
+    source: Path,
+    folder: Path,
+    *,
+    argv: Argv,
+    layers: list[Path],
+    ram_size: int,
+    with_tpm: bool,
+    environment: dict[str, str],
+) -> None:
+    """Save the stopped machine behind ``monitor``, which lives in ``source``, into ``folder``: memory and devices.
+
+    ``layers`` are disks the twin may open read-only; it never runs, so what they hold does not matter. The source is left
+    as it was, ready to run on.
+    """
+    ram = new_ram_file(folder / RAM, ram_size)
+    twin_folder = folder / TWIN
+    twin_folder.mkdir(mode=0o700)
+    shutil.copyfile(source / VARIABLES, twin_folder / VARIABLES)
+    top = overlay.make_overlay(source / overlay.TEMPLATE, twin_folder / "disk.qcow2")
+    twin = Instance(
+        f"{name}-twin",
+        twin_folder,
+        argv=lambda channels: argv([*layers, top], ram, channels),
+        with_tpm=with_tpm,
+        environment=environment,
+        on_event=lambda event: None,
+        on_end=lambda: None,
+    )
+    try:
+        migration.transfer(monitor, twin.monitor)
+        migration.send_file(twin.monitor, folder / DEVICES)
+    finally:
+        twin.kill()
+        shutil.rmtree(twin_folder, ignore_errors=True)

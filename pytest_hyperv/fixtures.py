@@ -1,0 +1,55 @@
+"""The fixtures. Their work is done in ``lab``, which is imported when the first of them is used."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_hyperv.stash import SETTINGS
+
+if TYPE_CHECKING:
+    from pytest_hyperv.capabilities import Offer
+    from pytest_hyperv.lending import MachineFactory
+    from pytest_hyperv.machine import VirtualMachine
+
+
+@pytest.fixture
+def hyperv_image(request: pytest.FixtureRequest) -> str:
+    """The golden image of machines whose marker names none. Override it to choose one for a package or module."""
+    return request.config.stash[SETTINGS].image
+
+
+@pytest.fixture
+def hyperv_vm(request: pytest.FixtureRequest, hyperv_image: str) -> VirtualMachine:
+    """A running machine made as the test's ``hyperv`` marker says: this test's own, or shared as its ``reset`` says."""
+    from pytest_hyperv.lending import machine_for
+
+    return machine_for(request.node, hyperv_image)
+
+
+@pytest.fixture
+def hyperv_vm_factory(request: pytest.FixtureRequest, hyperv_image: str) -> Generator[MachineFactory]:
+    """A function that makes machines: ``a, b = hyperv_vm_factory(2, memory="1GiB")``. They end with the test."""
+    from pytest_hyperv.lending import factory_for
+
+    with factory_for(request.node, hyperv_image) as factory:
+        yield factory
+
+
+@pytest.fixture
+def psdirect(hyperv_vm: VirtualMachine, request: pytest.FixtureRequest) -> VirtualMachine:
+    """The PowerShell session of ``hyperv_vm``. Skipped on a guest without PowerShell, failed with ``--hyperv-strict``."""
+    from pytest_hyperv.lab import lab_of
+
+    lab_of(request.config).require_powershell(hyperv_vm)
+    return hyperv_vm
+
+
+@pytest.fixture(scope="session")
+def hyperv_host(request: pytest.FixtureRequest) -> Offer:
+    """What the host is and can do: ``facts`` in bytes and counts, ``capabilities`` with reasons."""
+    from pytest_hyperv.lab import lab_of
+
+    return lab_of(request.config).offer()

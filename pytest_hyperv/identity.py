@@ -1,0 +1,69 @@
+"""Which process is meant, for as long as the disk remembers: a number alone is reused by the next process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True)
+class ProcessIdentity:
+    """A process by its number and the moment it started, in words that a change of the clock does not alter."""
+
+    pid: int
+    started: str
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessIdentity | None:
+        """The identity of a running process; None when there is none of that number."""
+        started = _started(pid)
+        return None if started is None else cls(pid, started)
+
+    @classmethod
+    def own(cls) -> ProcessIdentity:
+        """This process."""
+        found = cls.of(os.getpid())
+        assert found is not None
+        return found
+
+    def alive(self) -> bool:
+        """Whether this very process still runs."""
+        return _started(self.pid) == self.started
+
+
+def _started(pid: int) -> str | None:
+    if sys.platform == "linux":
+        return _started_linux(pid)
+    try:
+        return str(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _started_linux(pid: int) -> str | None:
+    """The boot's id and the start time in clock ticks since that boot (proc(5), field 22 of stat); a zombie is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    if fields[0] in "ZX":
+        return None
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    return f"{boot}:{fields[19]}"
+
+
+def processes_marked(name: str, value: str) -> list[psutil.Process]:
+    """The running processes of this user whose environment holds ``name=value``."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(name) == value:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found

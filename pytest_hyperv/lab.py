@@ -1,0 +1,159 @@
+"""Everything a test run holds once it needs machines: backends, images, states, and the pool of each backend."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from pytest_hyperv.backends.base import Backend
+from pytest_hyperv.backends.registry import automatic, open_backend
+from pytest_hyperv.cache import default_cache, prepare_cache
+from pytest_hyperv.capabilities import Offer
+from pytest_hyperv.errors import CapabilityMissing
+from pytest_hyperv.images import ImageStore
+from pytest_hyperv.ledger import Ledger
+from pytest_hyperv.machine import VirtualMachine
+from pytest_hyperv.markers import Wish
+from pytest_hyperv.pool import Pool
+from pytest_hyperv.progress import Lines, Progress, Silent
+from pytest_hyperv.stash import SETTINGS
+from pytest_hyperv.states import StateStore
+from pytest_hyperv.summary import RUN, Figures
+
+def lab_of(config: pytest.Config) -> Lab:
+    """The lab of this process, set up at the first call."""
+    lab = config.stash.get(RUN, None)
+    if lab is None:
+        lab = config.stash[RUN] = Lab(config)
+    assert isinstance(lab, Lab)
+    return lab
+
+
+class Lab:
+    """Hands out machines to tests and takes them back."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.settings = config.stash[SETTINGS]
+        self.progress = progress_of(config)
+        self._pools: dict[str, Pool] = {}
+
+    @cached_property
+    def cache(self) -> Path:
+        """The folder of images, states and machines; what dead runs left there is removed first."""
+        cache = prepare_cache(self.settings.cache) if self.settings.cache else default_cache()
+        Ledger(cache / "machines").reap()
+        return cache
+
+    @cached_property
+    def images(self) -> ImageStore:
+        """The golden images."""
+        return ImageStore(self.cache / "images")
+
+    def offer(self) -> Offer:
+        """What the backend that tests get by default can do on its host."""
+        return self.pool(self.backend_name()).backend.offer()
+
+    def backend_name(self, own: str = "") -> str:
+        """The backend for a test: its own word, then the setting, then what fits this operating system."""
+        for name in (own, self.settings.backend):
+            if name and name != "auto":
+                return name
+        return automatic()
+
+    def pool(self, backend: str) -> Pool:
+        """The pool of one backend. Raises CapabilityMissing when the backend does not run here."""
+        if backend not in self._pools:
+            found = self._config.hook.pytest_hyperv_backend(name=backend, cache=self.cache)
+            opened: Backend = found or open_backend(backend, self.cache)
+            states = StateStore(self.cache / "states", opened)
+            self._pools[backend] = Pool(
+                opened, states, self.images.get, spares=self.settings.spares, progress=self.progress
+            )
+        return self._pools[backend]
+
+    # -- gating
+
+    def gate(self, wish: Wish) -> None:
+        """Skip the running test when the host cannot do what it needs; fail it when requirements are strict."""
+        try:
+            backend = self.pool(self.backend_name(wish.backend)).backend
+            missing = backend.offer().missing(wish.requirements)
+        except CapabilityMissing as error:
+            missing = error.missing
+        if missing:
+            self._unmet(missing)
+
+    def require_powershell(self, vm: VirtualMachine) -> None:
+        """Skip or fail the running test when the guest has no PowerShell."""
+        try:
+            vm.require_powershell()
+        except CapabilityMissing as error:
+            self._unmet(error.missing)
+
+    def _unmet(self, missing: dict[str, str]) -> NoReturn:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+        if self.settings.strict:
+            pytest.fail(f"requirements not met (--hyperv-strict): {reasons}", pytrace=False)
+        pytest.skip(f"this host cannot: {reasons}")
+
+    # -- machines
+
+    def lend(self, wish: Wish, default_image: str, purpose: str, *, more_to_come: bool = False) -> Loan:
+        """A clean, running machine for ``purpose``, an item's node id. ``default_image`` counts when the wish names none."""
+        spec = wish.spec if wish.image else replace(wish.spec, image=default_image)
+        backend = self.backend_name(wish.backend)
+        pool = self.pool(backend)
+        machine = pool.lease(spec, purpose, more_to_come=more_to_come)
+        vm = VirtualMachine(machine, self.images.get(spec.image), backend, timeout=wish.timeout)
+        return Loan(vm, lambda: pool.release(machine))
+
+    def figures(self) -> Figures:
+        """What this process made so far."""
+        total = Figures()
+        for pool in self._pools.values():
+            tally = pool.tally
+            if tally.made:
+                where = [f"{pool.backend.name} ({pool.backend.summary})"]
+                images = sorted(tally.images)
+                total.add(Figures(tally.made, tally.from_spare, tally.built, tally.waited, where, images))
+        return total
+
+    def close(self) -> None:
+        """End every machine that is left."""
+        for pool in self._pools.values():
+            pool.close()
+
+
+@dataclass(frozen=True)
+class Loan:
+    """A machine in a test's hands, and how to give it back."""
+
+    vm: VirtualMachine
+    give_back: Callable[[], None]
+
+
+def progress_of(config: pytest.Config) -> Progress:
+    """Progress as lines on pytest's terminal, or on a worker's standard error; silent with ``-q`` or no terminal."""
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    capture = config.pluginmanager.getplugin("capturemanager")
+    worker = hasattr(config, "workerinput")
+    if config.get_verbosity() < 0 or (terminal is None and not worker):
+        return Silent()
+
+    def write(line: str) -> None:
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            if terminal is not None:
+                terminal.ensure_newline()
+                terminal.write_line(line)
+            else:
+                print(line, file=sys.stderr, flush=True)
+
+    return Lines(write)

@@ -1,0 +1,179 @@
+"""What was made, by whom, written down before it is made; and the reaper that removes what its owner left behind.
+
+Each machine has a folder of its own below ``machines/``. The first thing in it is ``record.json``; every process started for
+the machine carries the record's random token in its environment. So ownership is exact: a folder is ours because its record
+says so, and a process because of the token, never because of a name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, Timeout
+
+from pytest_hyperv.errors import HostError, LeaseLost
+from pytest_hyperv.identity import ProcessIdentity, processes_marked
+
+RECORD = "record.json"
+TOKEN = "PYTEST_HYPERV_MACHINE"  # noqa: S105 - the name of a variable, not a secret
+UNBORN = ".new-"
+"""Begins the name of a folder whose record is being written; the number of the process that writes it follows."""
+KILL = 10.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """One machine's line in the ledger. ``created`` is in seconds since 1970; ``kept`` is why it outlives its owner."""
+
+    id: str
+    name: str
+    token: str
+    backend: str
+    owner: ProcessIdentity
+    created: float
+    purpose: str
+    folder: Path
+    kept: str = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment for every process started for this machine."""
+        return {**os.environ, TOKEN: self.token}
+
+    def abandoned(self) -> bool:
+        """Whether nobody is responsible for this machine any more."""
+        return not self.kept and not self.owner.alive()
+
+    def write(self) -> None:
+        """Put the record on disk, whole or not at all."""
+        facts = asdict(self)
+        del facts["folder"]
+        temporary = self.folder / f"{RECORD}.new"
+        with temporary.open("w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600) if hasattr(os, "fchmod") else None
+            json.dump(facts, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.folder / RECORD)
+
+
+class Ledger:
+    """The records of all machines of one cache, shared by every run that uses it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def open(self, backend: str, purpose: str) -> Record:
+        """Write down a new machine and make its folder, before anything else of it exists.
+
+        Raises HostError when the disk is full or cannot be written.
+        """
+        ident = uuid.uuid4()
+        record = Record(
+            id=str(ident),
+            name=f"hyperv-{ident.hex[:8]}",
+            token=secrets.token_hex(16),
+            backend=backend,
+            owner=ProcessIdentity.own(),
+            created=time.time(),
+            purpose=purpose,
+            folder=self.root / ident.hex,
+        )
+        unborn = self.root / f"{UNBORN}{record.owner.pid}-{ident.hex}"
+        try:
+            unborn.mkdir(mode=0o700, parents=True)
+            replace(record, folder=unborn).write()
+            unborn.rename(record.folder)
+        except OSError as error:
+            shutil.rmtree(unborn, ignore_errors=True)
+            raise HostError(
+                f"no machine can be recorded below {self.root}: {error.strerror or error}",
+                hint="free some space there, or choose another folder with --hyperv-cache.",
+            ) from error
+        return record
+
+    def records(self) -> list[Record]:
+        """All machines that are written down, oldest first; folders still without a record are left out."""
+        found = []
+        for folder in self._folders():
+            record = _read(folder)
+            if record is not None:
+                found.append(record)
+        return sorted(found, key=lambda record: record.created)
+
+    def keep(self, record: Record, reason: str) -> Record:
+        """Let a machine outlive its owner. Raises LeaseLost when it has been reaped meanwhile."""
+        kept = replace(record, kept=reason)
+        try:
+            kept.write()
+        except FileNotFoundError as error:
+            raise LeaseLost(f"{record.name} is gone, it cannot be kept") from error
+        return kept
+
+    def close(self, record: Record) -> None:
+        """Strike a machine out, with everything in its folder. Its processes must have ended."""
+        shutil.rmtree(record.folder, ignore_errors=True)
+        if record.folder.exists():
+            shutil.rmtree(record.folder)
+
+    def reap(self, also: Callable[[Record], bool] = lambda record: False) -> list[Record]:
+        """Remove what dead owners left, and what ``also`` chooses; returns what was removed.
+
+        Safe beside other runs: one reaper works at a time, a second one leaves the work to it.
+        """
+        if not self.root.is_dir():
+            return []
+        removed = []
+        try:
+            with FileLock(self.root / ".reaper.lock", timeout=0):
+                for folder in self._folders():
+                    record = _read(folder)
+                    if record is None:
+                        _remove_unborn(folder)
+                    elif record.abandoned() or also(record):
+                        end_processes(record)
+                        self.close(record)
+                        removed.append(record)
+        except Timeout:
+            return []
+        return removed
+
+    def _folders(self) -> list[Path]:
+        return [path for path in self.root.iterdir() if path.is_dir()] if self.root.is_dir() else []
+
+
+def end_processes(record: Record) -> None:
+    """End every process that carries the machine's token. Raises HostError when one does not go."""
+    marked = processes_marked(TOKEN, record.token)
+    for process in marked:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    _, alive = psutil.wait_procs(marked, timeout=KILL)
+    if alive:
+        raise HostError(f"process {alive[0].pid} of {record.name} cannot be ended", hint="end it by hand.")
+
+
+def _read(folder: Path) -> Record | None:
+    try:
+        facts = json.loads((folder / RECORD).read_text("utf-8"))
+        owner = ProcessIdentity(**facts.pop("owner"))
+        return Record(owner=owner, folder=folder, **facts)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remove_unborn(folder: Path) -> None:
+    maker = folder.name.removeprefix(UNBORN).partition("-")[0]
+    if folder.name.startswith(UNBORN) and maker.isdigit() and not psutil.pid_exists(int(maker)):
+        shutil.rmtree(folder)

@@ -1,0 +1,98 @@
+"""Machines for tests: one's own, one shared by a class, module or session, or several made by the number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from pytest_hyperv.lab import Lab, Loan, lab_of
+from pytest_hyperv.machine import VirtualMachine
+from pytest_hyperv.markers import Mark, Wish, marks_of, wish_of
+from pytest_hyperv.spec import MachineSpec
+from pytest_hyperv.stash import WISH
+
+SCOPES: dict[str, type[pytest.Collector]] = {"class": pytest.Class, "module": pytest.Module, "session": pytest.Session}
+SHARED = pytest.StashKey[dict[MachineSpec, Loan]]()
+"""On the node that shares machines: the ones its tests use now."""
+TO_COME = pytest.StashKey[Counter[MachineSpec]]()
+"""On the session: how many of its tests still want a machine of a kind."""
+
+
+def machine_for(item: pytest.Item, default_image: str) -> VirtualMachine:
+    """The machine of a test: its own, or the one shared by the class, module or session it is in.
+
+    A shared machine whose guest has crashed is replaced before the next test gets it.
+    """
+    lab, wish = lab_of(item.config), item.stash[WISH]
+    more = _more_to_come(item.session, wish)
+    node = item.getparent(SCOPES[wish.reset]) if wish.reset in SCOPES else None
+    if node is None:
+        loan = lab.lend(wish, default_image, item.nodeid, more_to_come=more)
+        item.addfinalizer(loan.give_back)
+    else:
+        loan = _shared(lab, node, wish, default_image)
+    item.config.hook.pytest_hyperv_machine_ready(machine=loan.vm, nodeid=item.nodeid)
+    return loan.vm
+
+
+def _shared(lab: Lab, node: pytest.Collector, wish: Wish, default_image: str) -> Loan:
+    loans = node.stash.setdefault(SHARED, {})
+    loan = loans.get(wish.spec)
+    if loan is not None and loan.vm.crashed:
+        loan.give_back()
+        loan = None
+    if loan is None:
+        loan = lab.lend(wish, default_image, node.nodeid)
+        if not loans:
+            node.addfinalizer(lambda: _give_back_all(loans))
+        loans[wish.spec] = loan
+    return loan
+
+
+def _give_back_all(loans: dict[MachineSpec, Loan]) -> None:
+    while loans:
+        loans.popitem()[1].give_back()
+
+
+def _more_to_come(session: pytest.Session, wish: Wish) -> bool:
+    if TO_COME not in session.stash:
+        wishes = (item.stash[WISH] for item in session.items if WISH in item.stash)
+        session.stash[TO_COME] = Counter(each.spec for each in wishes if each.reset == "test")
+    session.stash[TO_COME][wish.spec] -= 1
+    return session.stash[TO_COME][wish.spec] > 0
+
+
+class MachineFactory:
+    """``factory(count=1, **arguments of the hyperv marker)`` returns that many machines, all of the same kind."""
+
+    def __init__(self, item: pytest.Item, default_image: str) -> None:
+        self._item, self._default_image = item, default_image
+        self.loans: list[Loan] = []
+
+    def __call__(self, count: int = 1, **arguments: Any) -> tuple[VirtualMachine, ...]:
+        """Make ``count`` machines; what is not said is as the test's own marker says.
+
+        Skips the test when the host cannot make them. Raises MarkerError for wrong arguments.
+        """
+        lab = lab_of(self._item.config)
+        wish = wish_of([*marks_of(self._item), Mark("hyperv", (), arguments)], lab.settings)
+        lab.gate(wish)
+        before = len(self.loans)
+        for _ in range(count):
+            self.loans.append(lab.lend(wish, self._default_image, self._item.nodeid))
+        return tuple(loan.vm for loan in self.loans[before:])
+
+
+@contextmanager
+def factory_for(item: pytest.Item, default_image: str) -> Iterator[MachineFactory]:
+    """A factory whose machines are thrown away together at the end."""
+    factory = MachineFactory(item, default_image)
+    try:
+        yield factory
+    finally:
+        for loan in factory.loans:
+            loan.give_back()

@@ -1,0 +1,270 @@
+"""The machine a test holds."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tenacity import RetryError, Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
+
+from pytest_hyperv.backends.base import Checkpoint, GuestCrash, Machine, MachineState
+from pytest_hyperv.checkpoint_tree import CheckpointTree
+from pytest_hyperv.copying import copy_in, copy_out
+from pytest_hyperv.errors import CapabilityMissing, CommandTimeout, MachineStateError, SessionLost
+from pytest_hyperv.guest import CommandResult, GuestProcess, Output
+from pytest_hyperv.spec import Image, MachineSpec
+
+BOOT = 600.0
+SHUTDOWN = 120.0
+COPY = 600.0
+POLL = 0.1
+
+
+class VirtualMachine:
+    """A machine leased for a test: commands, files, power, checkpoints, and what can be seen of it from outside.
+
+    Times are in seconds, paths in the guest are strings. Every wait has a deadline and ends at once when the guest dies, with
+    GuestCrashed carrying what it left on its console.
+    """
+
+    def __init__(self, machine: Machine, image: Image, backend: str, *, timeout: float = 60.0) -> None:
+        """``timeout`` is what a command may take when the call says nothing."""
+        self._machine, self._image, self._timeout = machine, image, timeout
+        self.backend = backend
+
+    def __repr__(self) -> str:
+        return f"<VirtualMachine {self.name} {self._image.name} {self.state}>"
+
+    @property
+    def name(self) -> str:
+        """A short name, unique on the host."""
+        return self._machine.name
+
+    @property
+    def id(self) -> str:
+        """The machine's GUID."""
+        return self._machine.id
+
+    @property
+    def spec(self) -> MachineSpec:
+        """What the machine was made of."""
+        return self._machine.spec
+
+    @property
+    def image(self) -> Image:
+        """The golden image it comes from."""
+        return self._image
+
+    @property
+    def state(self) -> MachineState:
+        """Off, running, paused or crashed."""
+        return self._machine.state
+
+    @property
+    def address(self) -> str:
+        """The guest's network address, "" without a network."""
+        return self._machine.address
+
+    @property
+    def crash(self) -> GuestCrash | None:
+        """How the guest died since it was last started or restored; None while it lives."""
+        return self._machine.crash
+
+    @property
+    def crashed(self) -> bool:
+        """Whether the guest died since it was last started or restored."""
+        return self._machine.crash is not None
+
+    # Commands
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: str | bytes | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        on_output: Output | None = None,
+    ) -> CommandResult:
+        """Run a program in the guest, without a shell, and wait for it.
+
+        ``on_output`` gets 1 or 2 and the bytes of each stream as they come. Raises CommandTimeout after killing it,
+        CommandFailed when it cannot be started, GuestCrashed when the guest dies meanwhile.
+        """
+        if isinstance(argv, str):
+            raise TypeError("run() takes a list of arguments; use sh() for a line of shell")
+        data = input.encode() if isinstance(input, str) else input
+        return self._machine.session.run(
+            argv, input=data, cwd=cwd, env=env, timeout=timeout or self._timeout, on_output=on_output
+        )
+
+    def sh(
+        self,
+        script: str,
+        *,
+        input: str | bytes | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> CommandResult:
+        """Run a script with the guest's own shell: ``sh -c``, or ``cmd /c`` on Windows. Errors as of run()."""
+        shell = ["sh", "-c", script] if self._image.os_family == "linux" else ["cmd.exe", "/d", "/s", "/c", script]
+        return self.run(shell, input=input, cwd=cwd, env=env, timeout=timeout)
+
+    def spawn(
+        self, argv: Sequence[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None
+    ) -> GuestProcess:
+        """Start a program and go on; the result has its streams, wait() and kill()."""
+        return self._machine.session.spawn(argv, cwd=cwd, env=env)
+
+    def require_powershell(self) -> None:
+        """Raise CapabilityMissing when the guest has no PowerShell."""
+        if not self._image.powershell:
+            raise CapabilityMissing(
+                f"the image {self._image.name} has no PowerShell",
+                hint="use an image that has it, or vm.run() and vm.sh().",
+                missing={"powershell": f"the image {self._image.name} has none"},
+            )
+
+    # Files
+
+    def copy_in(self, source: str | Path, target: str, *, timeout: float = COPY) -> None:
+        """Copy a file or folder of the host into the guest, byte for byte, with its permissions.
+
+        As ``cp -r`` does: into ``target`` when that is a folder of the guest or ends in a slash, to that name otherwise.
+        Raises CopyError.
+        """
+        copy_in(self._machine.session, Path(source), target, timeout)
+
+    def copy_out(self, source: str, target: str | Path, *, timeout: float = COPY) -> Path:
+        """Copy a file or folder of the guest to the host, by the same rules; returns where it is now. Raises CopyError.
+
+        Nothing is ever written outside ``target``, whatever the guest sends.
+        """
+        return copy_out(self._machine.session, source, Path(target), timeout)
+
+    def read_bytes(self, path: str, *, timeout: float | None = None) -> bytes:
+        """A guest file's content. Raises CopyError."""
+        return b"".join(self._machine.session.read_file(path, timeout=timeout or self._timeout))
+
+    def read_text(self, path: str, *, encoding: str = "utf-8", timeout: float | None = None) -> str:
+        """A guest file's content as text. Raises CopyError and UnicodeDecodeError."""
+        return self.read_bytes(path, timeout=timeout).decode(encoding)
+
+    def write_bytes(self, path: str, data: bytes, *, mode: int = 0o644, timeout: float | None = None) -> None:
+        """Put a file into the guest, whole or not at all, folders above it included. Raises CopyError."""
+        self._machine.session.write_file(path, [data], mode=mode, timeout=timeout or self._timeout)
+
+    def write_text(
+        self, path: str, text: str, *, encoding: str = "utf-8", mode: int = 0o644, timeout: float | None = None
+    ) -> None:
+        """Put a text file into the guest; line ends are left as they are. Raises CopyError."""
+        self.write_bytes(path, text.encode(encoding), mode=mode, timeout=timeout)
+
+    # Power
+
+    def start(self, *, timeout: float = BOOT) -> None:
+        """Boot the machine and wait until commands work. Raises BootTimeout."""
+        self._machine.start(timeout)
+
+    def shutdown(self, *, timeout: float = SHUTDOWN) -> None:
+        """Ask the guest to power off and wait for it. Raises MachineStateError when it does not in time."""
+        self._machine.shutdown(timeout)
+
+    def stop(self, *, timeout: float = SHUTDOWN) -> None:
+        """Shut down, or cut the power when the guest does not power off in time."""
+        try:
+            self._machine.shutdown(timeout)
+        except MachineStateError:
+            self._machine.kill()
+
+    def kill(self) -> None:
+        """Cut the power."""
+        self._machine.kill()
+
+    def restart(self, *, timeout: float = BOOT) -> None:
+        """Shut down and boot again."""
+        self._machine.shutdown(min(timeout, SHUTDOWN))
+        self._machine.start(timeout)
+
+    def pause(self) -> None:
+        """Stop the processors; memory stays."""
+        self._machine.pause()
+
+    def resume(self) -> None:
+        """Let a paused machine run on."""
+        self._machine.resume()
+
+    # Checkpoints
+
+    def checkpoint(self, name: str, *, memory: bool = True) -> Checkpoint:
+        """Save a point to come back to, with the running memory or (``memory=False``, or an off machine) the disk alone."""
+        if self.spec.checkpoints == "off":
+            raise MachineStateError(
+                f"{self.name} takes no checkpoints, its marker says checkpoints=\"off\"", hint="remove that argument."
+            )
+        return self._machine.checkpoint(name, memory=memory and self.spec.checkpoints == "standard")
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a point of this machine: running when memory was saved, off otherwise."""
+        self._machine.restore(checkpoint)
+
+    def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Forget a point; those that grew from it stay."""
+        self._machine.delete_checkpoint(checkpoint)
+
+    @property
+    def checkpoints(self) -> CheckpointTree:
+        """The tree of this machine's checkpoints; its root is the state the machine came from."""
+        return CheckpointTree.of(self._machine.checkpoints(), current=self._machine.current)
+
+    # Waiting
+
+    def wait_until_succeeds(self, argv: Sequence[str], *, timeout: float = 60.0) -> CommandResult:
+        """Repeat a command until it returns 0. Raises CommandTimeout with the last result when it does not in time.
+
+        A guest that reboots meanwhile is waited for; one that dies ends the wait at once.
+        """
+        last: list[CommandResult] = []
+
+        def attempt() -> CommandResult:
+            last[:] = [self.run(argv, timeout=timeout)]
+            return last[0]
+
+        waiting = Retrying(
+            retry=retry_if_result(lambda result: not result) | retry_if_exception_type(SessionLost),
+            stop=stop_after_delay(timeout),
+            wait=wait_fixed(POLL),
+        )
+        try:
+            return waiting(attempt)
+        except RetryError as error:
+            seen = f"last seen: {last[0].explain()}" if last else f"last seen: {error.last_attempt.exception()}"
+            raise CommandTimeout(
+                f"`{shlex.join(argv)}` did not succeed in {timeout:g} s; {seen}", timeout=timeout
+            ) from None
+
+    def wait_for_file(self, path: str, *, timeout: float = 60.0) -> None:
+        """Wait until something exists at ``path``. Raises CommandTimeout."""
+        waiting = Retrying(
+            retry=retry_if_result(lambda facts: facts is None), stop=stop_after_delay(timeout), wait=wait_fixed(POLL)
+        )
+        try:
+            waiting(lambda: self._machine.session.stat(path))
+        except RetryError:
+            raise CommandTimeout(f"{path} did not appear in {timeout:g} s", timeout=timeout) from None
+
+    # Seen from outside
+
+    def screenshot(self, path: str | Path | None = None) -> bytes:
+        """The screen as a PNG file's bytes, written to ``path`` too when one is given."""
+        picture = self._machine.screenshot()
+        if path is not None:
+            Path(path).write_bytes(picture)
+        return picture
+
+    def console_text(self) -> str:
+        """What the guest said on its serial console since the machine was made."""
+        return self._machine.console_text()
