@@ -23,9 +23,12 @@ my ($EINTR, $EAGAIN, $EIO, $EISDIR, $EINVAL, $ENOSYS, $ECANCELED) = (4, 11, 5, 2
 my ($O_WRONLY, $O_CREAT, $O_EXCL, $O_RDWR, $O_NONBLOCK, $F_SETFD, $F_SETFL) = (1, 0100, 0200, 2, 04000, 2, 4);
 my ($WNOHANG, $CLOCK_MONOTONIC, $PR_SET_CHILD_SUBREAPER, $PIDFD_OPEN) = (1, 1, 36, 434);
 
-# ELF machine => clock_gettime, clock_settime, prctl, setsid, dup3
-my %SYSCALLS = (62 => [228, 227, 157, 112, 292], 183 => [113, 112, 167, 157, 24], 243 => [113, 112, 167, 157, 24]);
-my ($CLOCK_GETTIME, $CLOCK_SETTIME, $PRCTL, $SETSID, $DUP3) = @{ $SYSCALLS{elf_machine()}
+my ($SCHED_BATCH, $SCHED_RESET_ON_FORK) = (3, 0x40000000);
+
+# ELF machine => the numbers of its system calls
+my $GENERIC = [113, 112, 167, 157, 24, 57, 119];
+my %SYSCALLS = (62 => [228, 227, 157, 112, 292, 3, 144], 183 => $GENERIC, 243 => $GENERIC);
+my ($CLOCK_GETTIME, $CLOCK_SETTIME, $PRCTL, $SETSID, $DUP3, $CLOSE, $SCHED_SETSCHEDULER) = @{ $SYSCALLS{elf_machine()}
     or die "guest_server: no system call numbers for this processor\n" };
 
 my ($port, $listener, $ends_with_host);
@@ -35,29 +38,29 @@ my ($in, $out) = ('', '');                  # bytes received and not parsed; byt
 my (%request, %by_pid, %get);               # by request id; commands by process id; file reads by request id
 my (%reader, %writer);                      # file number => [function, arguments]
 my ($readable, $writable) = ('', '');       # the same as select() wants it
-my ($child_died, $terminated, $serial) = (0, 0, 0);
+my ($terminated, $serial) = (0, 0);
 my %serve = (
     P => \&ping, R => \&run, S => \&status, G => \&get, U => \&put, C => \&set_clock,
     D => \&data, Z => \&end, W => \&grant, K => \&cancel,
 );
 
 open_port(@ARGV);
-$SIG{CHLD} = sub { $child_died = 1 };
 $SIG{TERM} = sub { $terminated = 1 };
 $SIG{$_} = sub { } for qw(PIPE XFSZ HUP);    # handlers, not IGNORE: exec resets a handler and keeps an ignore
 syscall $PRCTL, $PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0;
+# As a batch process we are not woken in the middle of an exit, once for each stream that it closes, but after it.
+syscall $SCHED_SETSCHEDULER, 0, $SCHED_BATCH | $SCHED_RESET_ON_FORK, my $priority = pack 'i', 0;
 umask 022;
 hello();
 while (1) {
     leave() if $terminated;
-    reap() if $child_died;
     turn();
 }
 
 # --- the loop ---------------------------------------------------------------------------------------------------------
 
 sub turn {
-    my $wait = $terminated || $child_died ? 0 : timers();
+    my $wait = $terminated ? 0 : timers();
     for my $read (values %get) { pump($read) while $read->{window} > 0 && length $out < $ROOM && $get{ $read->{id} } }
     flush_out() if $here;
     my $room = length $out < $ROOM;
@@ -69,7 +72,8 @@ sub turn {
     }
     elsif ($listener) { vec($r, fileno $listener, 1) = 1 }
     else { vec($w, fileno $port, 1) = 1 }    # without a host a port always reads as hung up, but is not writable
-    return if select($r, $w, undef, $wait) <= 0;
+    my $ready = select $r, $w, undef, $wait;
+    return $ready || reap() if $ready <= 0;
     host_is_back($r, $w) if !$here;
     read_port() if $here && vec($r, fileno $port, 1);
     for my $ready ([$r, \%reader], [$w, \%writer]) {
@@ -90,22 +94,22 @@ sub timers {
         if ($ended && $now >= $command->{linger}) { finish($command); next }
         my $due = $ended ? $command->{linger} : $command->{why} ? 0 : $command->{deadline};
         stop_command($command, 1) if !$ended && $due && $now >= $due;
-        my $left = !$command->{pidfd} ? 0.05 : $due && $due > $now ? $due - $now : $IDLE;
+        my $left = $command->{pidfd} < 0 ? 0.05 : $due && $due > $now ? $due - $now : $IDLE;
         $wait = $left if $left < $wait;
     }
     return $wait > 0 ? $wait : 0;
 }
 
 sub watch {
-    my ($table, $bits, $handle, @what) = @_;
-    $table->{ fileno $handle } = \@what;
-    vec($$bits, fileno $handle, 1) = 1;
+    my ($table, $bits, $fd, @what) = @_;
+    $table->{$fd} = \@what;
+    vec($$bits, $fd, 1) = 1;
 }
 
 sub forget {
-    my ($table, $bits, $handle) = @_;
-    delete $table->{ fileno $handle };
-    vec($$bits, fileno $handle, 1) = 0;
+    my ($table, $bits, $fd) = @_;
+    delete $table->{$fd};
+    vec($$bits, $fd, 1) = 0;
 }
 
 # --- the host ---------------------------------------------------------------------------------------------------------
@@ -235,18 +239,23 @@ sub run {
     my $command = { id => $id, window => $window, mark => "$$." . ++$serial, stdin => '' };
     my ($stdin, $stdout, $stderr, $fault);
     (pipe($command->{1}, $stdout) && pipe($command->{2}, $stderr) && pipe($command->{fault}, $fault)
-        && ($flags & 1 ? pipe($stdin, $command->{0}) : ($stdin = $null))
-        && defined($command->{pid} = fork)) or return fail($id, $! + 0);
-    become($command->{mark}, [$stdin, $stdout, $stderr], $fault, $cwd, \@rest, @argv) if !$command->{pid};
-    $request{$id} = $by_pid{ $command->{pid} } = $command;
+        && ($flags & 1 ? pipe($stdin, $command->{0}) : ($stdin = $null))) or return fail($id, $! + 0);
+    # All that can be done before the fork is: every page we write to after it is a fault to pay for.
+    $request{$id} = $command;
     $command->{deadline} = now() + $timeout / 1000 if $timeout;
     fcntl $command->{0}, $F_SETFL, $O_WRONLY | $O_NONBLOCK if $flags & 1;
-    watch(\%reader, \$readable, $command->{$_}, \&forward, $command, $_) for 1, 2;
-    watch(\%reader, \$readable, $command->{fault}, \&started, $command) if $flags & 2;
-    my $pidfd = syscall $PIDFD_OPEN, $command->{pid}, 0;
-    if ($pidfd >= 0 && open $command->{pidfd}, '<&=', $pidfd) {
-        watch(\%reader, \$readable, $command->{pidfd}, \&reap);
+    watch(\%reader, \$readable, fileno $command->{$_}, \&forward, $command, $_) for 1, 2;
+    watch(\%reader, \$readable, fileno $command->{fault}, \&started, $command) if $flags & 2;
+    my $pid = fork;
+    become($command->{mark}, [$stdin, $stdout, $stderr], $fault, $cwd, \@rest, @argv) if defined $pid && !$pid;
+    if (!$pid) {
+        fail($id, $! + 0);
+        delete $request{$id};
+        return close_command($command);
     }
+    $by_pid{ $command->{pid} = $pid } = $command;
+    $command->{pidfd} = syscall $PIDFD_OPEN, $pid, 0;
+    watch(\%reader, \$readable, $command->{pidfd}, \&reap) if $command->{pidfd} >= 0;
 }
 
 # In the child: from here to exec as little as possible. Never returns.
@@ -269,7 +278,7 @@ sub become {
 # The pipe that would carry a failure of exec is closed by its success.
 sub started {
     my ($command) = @_;
-    forget(\%reader, \$readable, $command->{fault});
+    forget(\%reader, \$readable, fileno $command->{fault});
     sysread $command->{fault}, $command->{failure}, 4096;
     frame('B', $command->{id}, pack 'N', $command->{pid}) if $command->{failure} eq '';
 }
@@ -279,7 +288,7 @@ sub forward {
     my $got = sysread $command->{$stream}, my $data, $command->{window} < $PIECE ? $command->{window} : $PIECE;
     return if !defined $got && ($! == $EINTR || $! == $EAGAIN);
     if (!$got) {
-        forget(\%reader, \$readable, $command->{$stream});
+        forget(\%reader, \$readable, fileno $command->{$stream});
         close delete $command->{$stream};
         return finish($command) if defined $command->{status} && !$command->{1} && !$command->{2};
         return;
@@ -290,12 +299,12 @@ sub forward {
 
 sub pause_streams {
     my ($command) = @_;
-    $command->{$_} and forget(\%reader, \$readable, $command->{$_}) for 1, 2;
+    $command->{$_} and forget(\%reader, \$readable, fileno $command->{$_}) for 1, 2;
 }
 
 sub resume_streams {
     my ($command) = @_;
-    $command->{$_} and watch(\%reader, \$readable, $command->{$_}, \&forward, $command, $_) for 1, 2;
+    $command->{$_} and watch(\%reader, \$readable, fileno $command->{$_}, \&forward, $command, $_) for 1, 2;
 }
 
 sub feed {
@@ -312,23 +321,22 @@ sub feed {
     }
     return if length $command->{stdin};
     return close_stdin($command) if $command->{stdin_ends};
-    forget(\%writer, \$writable, $command->{0});
+    forget(\%writer, \$writable, fileno $command->{0});
 }
 
 sub close_stdin {
     my ($command) = @_;
     my $handle = delete $command->{0} or return;
-    forget(\%writer, \$writable, $handle);
+    forget(\%writer, \$writable, fileno $handle);
     $command->{stdin} = '';
     close $handle;
 }
 
 # Zombies of every kind: commands, and orphans that became ours as their subreaper.
 sub reap {
-    $child_died = 0;
     while ((my $pid = waitpid -1, $WNOHANG) > 0) {
         my $command = delete $by_pid{$pid} or next;
-        if ($command->{pidfd}) { forget(\%reader, \$readable, $command->{pidfd}); close $command->{pidfd} }
+        if ($command->{pidfd} >= 0) { forget(\%reader, \$readable, $command->{pidfd}); syscall $CLOSE, $command->{pidfd} }
         $command->{status} = $? & 127 ? 128 + ($? & 127) : $? >> 8;
         $command->{linger} = now() + $LINGER;
         next if ($request{ $command->{id} } || 0) != $command;
@@ -353,16 +361,16 @@ sub finish {
 sub close_command {
     my ($command) = @_;
     close_stdin($command);
-    if ($command->{fault}) { forget(\%reader, \$readable, $command->{fault}); close delete $command->{fault} }
+    if ($command->{fault}) { forget(\%reader, \$readable, fileno $command->{fault}); close delete $command->{fault} }
     # A service left behind in the background writes on into nothing; a closed pipe would kill it.
-    for my $handle (grep { $_ } delete @$command{1, 2}) { watch(\%reader, \$readable, $handle, \&drain, $handle) }
+    for my $handle (grep { $_ } delete @$command{1, 2}) { watch(\%reader, \$readable, fileno $handle, \&drain, $handle) }
 }
 
 sub drain {
     my ($handle) = @_;
     my $data;
     return if sysread $handle, $data, $PIECE;
-    forget(\%reader, \$readable, $handle);
+    forget(\%reader, \$readable, fileno $handle);
     close $handle;
 }
 
@@ -451,7 +459,7 @@ sub data {
     my $request = $request{$id} or return;    # it ended while this was on its way
     if ($request->{pid}) {
         return if !$request->{0};
-        watch(\%writer, \$writable, $request->{0}, \&feed, $request) if !length $request->{stdin};
+        watch(\%writer, \$writable, fileno $request->{0}, \&feed, $request) if !length $request->{stdin};
         $request->{stdin} .= $data;
         die "more than the window\n" if length $request->{stdin} > $WINDOW;
         return feed($request);
