@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from pytest_hyperv.errors import SettingsError
 
 VARIABLE = "PYTEST_HYPERV_CACHE"
@@ -14,17 +12,23 @@ FOLDERS = ("images", "states", "machines")
 
 
 def default_cache() -> Path:
-    """The cache folder, made if need be, with its sub-folders ``images``, ``states`` and ``machines``, all private (0700).
+    """Where the cache is when nobody says otherwise: ``PYTEST_HYPERV_CACHE``, else the user's cache folder.
 
-    ``PYTEST_HYPERV_CACHE`` names it, else it is the user's cache folder of the platform. Raises SettingsError when it
-    cannot be used.
+    Nothing is made; see ``prepare_cache``.
     """
     named = os.environ.get(VARIABLE, "")
-    return prepare_cache(Path(named).expanduser() if named else user_cache_path("pytest-hyperv"))
+    if named:
+        return Path(named).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("pytest-hyperv")
 
 
 def prepare_cache(root: Path) -> Path:
-    """Make ``root`` and its sub-folders and return it as an absolute path. Raises SettingsError."""
+    """``root`` made absolute, and made if need be, with its sub-folders images, states and machines, private (0700).
+
+    Raises SettingsError.
+    """
     root = root.absolute()
     try:
         root.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from pytest_hyperv.errors import ImageError
@@ -25,12 +25,13 @@ def run_program(
     stdout: int = subprocess.PIPE,
     pass_fds: Sequence[int] = (),
     input: str | None = None,
+    accepted: Container[int] = (0,),
 ) -> str:
     """What the program wrote to its standard output, or "" when ``stdout`` is a file descriptor.
 
     ``timeout`` is in seconds; then the program and all it started are killed. The program also ends when this process
-    is killed. ``env`` is added to the environment. Raises ImageError when the program is missing, fails, runs out of
-    time or finds the disk full.
+    is killed. ``env`` is added to the environment; ``accepted`` are the exit codes that are no failure. Raises
+    ImageError when the program is missing, fails, runs out of time or finds the disk full.
     """
     program = find_program(argv[0], image=image)
     process = subprocess.Popen(
@@ -55,7 +56,7 @@ def run_program(
         ) from too_long
     finally:
         _stop(process)
-    if process.returncode != 0:
+    if process.returncode not in accepted:
         raise _failure(argv[0], process.returncode, err or out or "", image)
     return out or ""
 

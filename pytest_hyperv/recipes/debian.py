@@ -32,7 +32,20 @@ DISK_SIZE = 4 * GIB
 BOOTSTRAP_TIMEOUT = 1200.0
 """Seconds for downloading and installing the packages; a slow mirror takes minutes."""
 
-PACKAGES = ["systemd-sysv", "systemd-resolved", "udev", "kmod", "dbus", "iproute2", "procps", "acpid", "linux-image-cloud-amd64", "tiny-initramfs", "qemu-guest-agent", "hyperv-daemons"]
+PACKAGES = (
+    "systemd-sysv",
+    "systemd-resolved",
+    "udev",
+    "kmod",
+    "dbus",
+    "iproute2",
+    "procps",
+    "acpid",
+    "linux-image-cloud-amd64",
+    "tiny-initramfs",
+    "qemu-guest-agent",
+    "hyperv-daemons",
+)
 BOOT_PACKAGES = ("shim-signed", "shim-helpers-amd64-signed", "grub-efi-amd64-signed")
 
 APT_SETTINGS = ("Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::Force", "Acquire::Retries")
@@ -44,7 +57,7 @@ LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr
 SCRATCH_NOTE = "scratch-folder"
 """A file in the building folder that names a folder outside of it."""
 
-NETWORK_TROUBLE = re.compile(r"Failed to fetch|Could not connect|Unable to connect|Temporary failure|timed out|Hash Sum")
+NETWORK_TROUBLE = re.compile("Failed to fetch|Could not connect|Unable to connect|Temporary failure|timed out|Hash Sum")
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,7 @@ def build(folder: Path, task: Task) -> Built:
 
     Announces four steps. As root it needs no name space; any other user needs sub-uids (subuid(5)).
     """
-    prefix = [] if os.geteuid() == 0 else [find_program("mmdebstrap", image=NAME), "--unshare-helper"]
+    prefix = _namespace()
     with _scratch(folder, prefix) as scratch:
         task.step("downloading and installing Debian packages")
         debs = folder / "debs"
@@ -80,6 +93,14 @@ def build(folder: Path, task: Task) -> Built:
         task.step("packing the kernel's build tree")
         pack_kbuild(debs, folder / "kbuild.tar", kernel=kernel, image=NAME)
     return Built(disk=disk, virtual_size=DISK_SIZE, kernel=kernel)
+
+
+def _namespace() -> list[str]:
+    """What to put before a command that must give files to any owner."""
+    if os.geteuid() == 0:
+        return []
+    find_program("newuidmap", image=NAME)
+    return [find_program("mmdebstrap", image=NAME), "--unshare-helper"]
 
 
 @contextmanager
@@ -106,11 +127,9 @@ def forget_scratch(folder: Path) -> None:
         return
     scratch = Path(note.read_text())
     if scratch.is_dir():
-        run_program(
-            ["mmdebstrap", "--unshare-helper", "find", str(scratch), "-mindepth", "1", "-delete"],
-            timeout=120,
-            image=NAME,
-        )
+        if any(scratch.iterdir()):
+            everything = ["find", str(scratch), "-mindepth", "1", "-delete"]
+            run_program([*_namespace(), *everything], timeout=120, image=NAME)
         scratch.rmdir()
     note.unlink()
 
@@ -142,9 +161,13 @@ def _bootstrap(folder: Path, tree: Path, debs: Path, scratch: Path, *, mode: str
         *hooks,
         *("bookworm", "-", *_mirrors()),
     ]
-    for attempt in Retrying(
-        stop=stop_after_attempt(3), wait=wait_exponential(2, max=20), retry=retry_if_exception(_is_network), reraise=True
-    ):
+    tries = Retrying(
+        stop=stop_after_attempt(3),
+        wait=wait_exponential(2, max=20),
+        retry=retry_if_exception(_is_network),
+        reraise=True,
+    )
+    for attempt in tries:
         with attempt, tree.open("wb") as out:
             run_program(
                 command,
@@ -173,7 +196,7 @@ def _mirrors() -> list[str]:
             image=NAME,
         )
         sources = [line.split() for line in told.splitlines()]
-        lines = [f"deb {uri} {suite} main" for uri, suite, component in sources if suite in SUITES and component == "main"]
+        lines = [f"deb {uri} {suite} main" for uri, suite, part in sources if suite in SUITES and part == "main"]
         if any(line.split()[2] == "bookworm" for line in lines):
             return list(dict.fromkeys(lines))
     return [f"deb {MIRROR}{'-security' if suite.endswith('security') else ''} {suite} main" for suite in SUITES]

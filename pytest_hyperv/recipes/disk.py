@@ -1,6 +1,6 @@
 """Lay out a golden disk: GPT, an EFI system partition with signed boot programs, and an ext4 root. Nothing is mounted.
 
-The partition types are those of the UEFI specification 2.10 (table 5.7) and of the Discoverable Partitions Specification.
+The partition types are those of the UEFI specification 2.10 (table 5.7) and the Discoverable Partitions Specification.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class DiskPlan:
 def make_disk(disk: Path, plan: DiskPlan, tree: Path, *, in_namespace: list[str], scratch: Path, image: str) -> None:
     """Make the raw, sparse ``disk`` from the root file system in the tar file ``tree``.
 
-    ``in_namespace`` is the command prefix under which files may have any owner ([] for root); ``scratch`` is a folder in
+    ``in_namespace`` is the command prefix under which files may have any owner ([] for root), ``scratch`` a folder in
     which that user may write. Raises ImageError.
     """
     with disk.open("xb") as made:
@@ -107,11 +107,10 @@ mke2fs -q -F -t ext4 -d "$tree" -L root -U "$4" -b 4096 -J size=16 -m 1 \\
 paths: the user of the namespace may not search the folders that lead to them."""
 
 
-def _fill_root(
-    disk: Path, plan: DiskPlan, tree: Path, in_namespace: list[str], scratch: Path, image: str
-) -> None:
-    os.chmod(disk, 0o666)
-    os.chmod(tree, 0o644)
+def _fill_root(disk: Path, plan: DiskPlan, tree: Path, in_namespace: list[str], scratch: Path, image: str) -> None:
+    if in_namespace:
+        disk.chmod(0o666)  # for the namespace's users; the private folder above keeps everybody else out
+        tree.chmod(0o644)
     with disk.open("r+b") as to, tree.open("rb") as source:
         run_program(
             [
@@ -127,4 +126,4 @@ def _fill_root(
             timeout=STEP_TIMEOUT,
             image=image,
         )
-    os.chmod(disk, 0o600)
+    disk.chmod(0o600)

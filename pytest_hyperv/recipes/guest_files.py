@@ -1,8 +1,8 @@
-"""What the golden Debian guest holds beside its packages: settings that make it boot fast, quietly and with nothing unique.
+"""What the golden Debian guest holds beside its packages: what makes it boot fast and quietly.
 
-Without hardware virtualization every program started at boot costs 0.1 to 0.5 s, so what a test does not need at once is
-*unwanted*: not started at boot, and still there for whoever starts it or depends on it (systemd.unit(5), a link to
-/dev/null in a ``.wants`` folder). Only what acts by itself at odd times is masked.
+Without hardware virtualization every program started at boot costs 0.1 to 0.5 s, so what a test does not need at once
+is *unwanted*: not started at boot, and still there for whoever starts it or depends on it (a link to /dev/null in a
+``.wants`` folder, systemd.unit(5)). Only what acts by itself at odd times is masked.
 """
 
 from __future__ import annotations
@@ -15,17 +15,27 @@ KERNEL_OPTIONS = (
 )
 """The last console is where systemd writes; a panic goes to both. The network card is eth0 on every hypervisor."""
 
-BOOT_MODULES = ["virtio_pci", "virtio_blk", "virtio_scsi", "virtio_console", "pvpanic_pci", "sd_mod", "hv_vmbus", "hv_storvsc", "hv_netvsc"]
-"""What the initial RAM disk loads: how a root disk is reached on QEMU and on Hyper-V, and what tells the host of a panic.
+BOOT_MODULES = (
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_scsi",
+    "virtio_console",
+    "pvpanic_pci",
+    "sd_mod",
+    "hv_vmbus",
+    "hv_storvsc",
+    "hv_netvsc",
+)
+"""What the initial RAM disk loads: how a root disk is reached on QEMU and Hyper-V, and what tells the host of a panic.
 NVMe and ext4 are in the kernel. On QEMU the last three complain on the console that there is no VMBus."""
 
 UNWANTED = {
     "sysinit.target.wants": (
         "dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount sys-kernel-config.mount cryptsetup.target "
         "integritysetup.target veritysetup.target systemd-ask-password-console.path systemd-binfmt.service "
-        "systemd-firstboot.service systemd-pcrphase-sysinit.service systemd-pcrphase.service systemd-random-seed.service "
-        "systemd-repart.service systemd-sysusers.service systemd-update-utmp.service systemd-journal-flush.service "
-        "systemd-machine-id-commit.service proc-sys-fs-binfmt_misc.automount"
+        "systemd-firstboot.service systemd-pcrphase-sysinit.service systemd-pcrphase.service "
+        "systemd-random-seed.service systemd-repart.service systemd-sysusers.service systemd-update-utmp.service "
+        "systemd-journal-flush.service systemd-machine-id-commit.service proc-sys-fs-binfmt_misc.automount"
     ),
     "multi-user.target.wants": (
         "dbus.service systemd-logind.service systemd-ask-password-wall.path systemd-update-utmp-runlevel.service "
@@ -51,15 +61,17 @@ QUIET_SUBSYSTEMS = (
 
 COLDPLUG = f"""[Service]
 ExecStart=
-ExecStart=-udevadm trigger --type=devices --action=add --prioritized-subsystem=virtio-ports,block,net {" ".join(f"--subsystem-nomatch={s}" for s in QUIET_SUBSYSTEMS.split())}
+ExecStart=-udevadm trigger --type=devices --action=add --prioritized-subsystem=virtio-ports,block,net \\
+    {" ".join(f"--subsystem-nomatch={subsystem}" for subsystem in QUIET_SUBSYSTEMS.split())}
 """
 
-DEVICE_RULES = """# KVM where the processor has it (features 00C2 SVM, 0085 VMX); faster ciphers only once something asks for a cipher.
+DEVICE_RULES = """# KVM where the processor has it (00C2 is SVM, 0085 VMX); fast ciphers once something asks for them.
 SUBSYSTEM=="cpu", ENV{MODALIAS}=="*feature:*00C2*", RUN{builtin}+="kmod load kvm_amd"
 SUBSYSTEM=="cpu", ENV{MODALIAS}=="*feature:*0085*", RUN{builtin}+="kmod load kvm_intel"
 SUBSYSTEM=="cpu", ENV{MODALIAS}=""
 # A machine with a network card starts the network; a machine without has nothing to wait for.
-SUBSYSTEM=="net", ACTION=="add", KERNEL=="eth*", TAG+="systemd", ENV{SYSTEMD_WANTS}+="systemd-networkd.service systemd-resolved.service"
+SUBSYSTEM=="net", ACTION=="add", KERNEL=="eth*", TAG+="systemd", \\
+    ENV{SYSTEMD_WANTS}+="systemd-networkd.service systemd-resolved.service"
 """
 
 MODULE_RULES = """# A panic is told by pvpanic; writing it to firmware variables takes seconds.
@@ -81,7 +93,8 @@ Description=Console on the serial line, quiet until somebody presses Enter
 ConditionPathExists=/dev/ttyS0
 
 [Service]
-ExecStart=-/sbin/agetty --wait-cr --skip-login --login-program /usr/local/sbin/console-login --keep-baud 115200 ttyS0 vt220
+ExecStart=-/sbin/agetty --wait-cr --skip-login --login-program /usr/local/sbin/console-login \\
+    --keep-baud 115200 ttyS0 vt220
 Type=idle
 Restart=always
 UtmpIdentifier=ttyS0

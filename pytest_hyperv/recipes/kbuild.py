@@ -41,9 +41,7 @@ def pack_kbuild(debs: Path, target: Path, *, kernel: str, image: str) -> None:
         _add_link(packed, BUILD, own)
         for deb in sorted([*debs.glob("linux-headers-*.deb"), *debs.glob("linux-kbuild-*.deb")]):
             with unpacked.open("wb") as out:
-                run_program(
-                    ["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=out.fileno(), timeout=120, image=image
-                )
+                run_program(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=out.fileno(), timeout=120, image=image)
             with tarfile.open(unpacked) as package:
                 _copy(package, packed, own, shared)
     unpacked.unlink()

@@ -1,0 +1,54 @@
+"""The command ``pytest-hyperv``: one module per subject, imported only when it is used, so that ``--help`` is quick.
+
+Exit status: 0 fine, 1 the thing asked about is not fine, 2 used wrongly.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from pytest_hyperv.errors import HypervError
+
+COMMANDS = {
+    "images": ("pytest_hyperv.cli.images", "Golden images: list, build, import, verify, export, remove."),
+    "setup": ("pytest_hyperv.cli.setup", "Install the operating system's packages that machines need."),
+}
+"""Name of a command, the module that holds it as ``command``, and its line in ``--help``."""
+
+
+class Commands(click.Group):
+    """A group whose commands are listed from a table and imported when called. A HypervError ends it with status 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names of the table, in its order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, its module imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list in ``--help``, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, described) for name, (_, described) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what it raises as a HypervError is printed as one paragraph."""
+        try:
+            return super().invoke(ctx)
+        except HypervError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(1)
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pytest-hyperv")
+def main() -> None:
+    """Disposable virtual machines for tests: what they are made from, and what is left of them."""
