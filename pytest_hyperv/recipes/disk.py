@@ -99,12 +99,13 @@ FILL_ROOT = """
 set -eu
 tree=$(mktemp -d "$1/tree.XXXXXX")
 trap 'rm -rf "$tree"' EXIT
-tar -x --numeric-owner --xattrs --xattrs-include='*' -C "$tree" -f "$2"
+tar -x --numeric-owner --xattrs --xattrs-include='*' --exclude='./dev/*' -C "$tree" -f "$2"
 mke2fs -q -F -t ext4 -d "$tree" -L root -U "$4" -b 4096 -J size=16 -m 1 \\
     -E "offset=$5,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0" "$3" "$6"
 """
 """Arguments: scratch folder, tar file, disk, UUID, offset in bytes, size for mke2fs. The files come as /proc/self/fd
-paths: the user of the namespace may not search the folders that lead to them."""
+paths: the user of the namespace may not search the folders that lead to them. Device files are left to the guest's
+kernel, which makes them itself (devtmpfs)."""
 
 
 def _fill_root(disk: Path, plan: DiskPlan, tree: Path, in_namespace: list[str], scratch: Path, image: str) -> None:
