@@ -2,4 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_hyperv.backends.base import Checkpoint, GuestCrash, MachineState
+    from pytest_hyperv.guest import CommandResult, GuestProcess
+    from pytest_hyperv.lending import MachineFactory
+    from pytest_hyperv.machine import VirtualMachine
+
 __version__ = "0.1.0"
+__all__ = [
+    "Checkpoint",
+    "CommandResult",
+    "GuestCrash",
+    "GuestProcess",
+    "MachineFactory",
+    "MachineState",
+    "VirtualMachine",
+]
+_HOMES = {
+    "Checkpoint": "backends.base",
+    "CommandResult": "guest",
+    "GuestCrash": "backends.base",
+    "GuestProcess": "guest",
+    "MachineFactory": "lending",
+    "MachineState": "backends.base",
+    "VirtualMachine": "machine",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: pytest loads this package in every run, machines or not."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""One tree of exceptions. Each says what happened to which object, carries it in fields, and names the next step in ``hint``."""
+"""One tree of exceptions: what happened, to which object, in fields; and the next step in ``hint``."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class BootTimeout(MachineError):
 
 
 class GuestCrashed(MachineError):
-    """The guest died. ``kind`` is "panic", "reset", "hypervisor" or "bugcheck"; ``text`` is what it left on its console."""
+    """The guest died. ``kind`` is "panic", "reset", "hypervisor" or "bugcheck"; ``text`` is its last words."""
 
     def __init__(self, message: str, *, hint: str = "", machine: str = "", kind: str = "", text: str = "") -> None:
         super().__init__(message, hint=hint, machine=machine)
@@ -126,7 +126,7 @@ class CommandFailed(GuestError):
 
 
 class CommandTimeout(GuestError):
-    """A guest command did not end in ``timeout`` seconds and was killed; ``stdout`` and ``stderr`` hold what it said."""
+    """A guest command took longer than ``timeout`` seconds and was killed; ``stdout`` and ``stderr`` are its output."""
 
     def __init__(
         self, message: str, *, hint: str = "", timeout: float = 0.0, stdout: bytes = b"", stderr: bytes = b""

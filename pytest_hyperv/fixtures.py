@@ -40,7 +40,10 @@ def hyperv_vm_factory(request: pytest.FixtureRequest, hyperv_image: str) -> Gene
 
 @pytest.fixture
 def psdirect(hyperv_vm: VirtualMachine, request: pytest.FixtureRequest) -> VirtualMachine:
-    """The PowerShell session of ``hyperv_vm``. Skipped on a guest without PowerShell, failed with ``--hyperv-strict``."""
+    """The PowerShell session of ``hyperv_vm``.
+
+    Skipped on a guest without PowerShell, failed with ``--hyperv-strict``.
+    """
     from pytest_hyperv.lab import lab_of
 
     lab_of(request.config).require_powershell(hyperv_vm)

@@ -43,12 +43,17 @@ class CommandResult:
         return self.returncode == 0
 
     def __repr__(self) -> str:
-        return self.explain()
+        streams = [
+            f"{name} {text[-TAIL:]!r}" for name, text in (("stderr", self.stderr), ("stdout", self.stdout)) if text
+        ]
+        return f"<{'; '.join([self._outcome(), *streams])}>"
+
+    def _outcome(self) -> str:
+        return f"`{shlex.join(self.argv)}` returned {self.returncode} after {self.duration:.2f} s"
 
     def explain(self) -> str:
         """The command, its exit code, its time and the tail of both streams, as a failed assertion shows them."""
-        lines = [f"`{shlex.join(self.argv)}` returned {self.returncode} after {self.duration:.2f} s"]
-        lines += _tail("stdout", self.stdout) + _tail("stderr", self.stderr)
+        lines = [self._outcome(), *_tail("stdout", self.stdout), *_tail("stderr", self.stderr)]
         return "\n".join(lines)
 
     def check(self) -> CommandResult:

@@ -19,4 +19,7 @@ def pytest_hyperv_backend(name: str, cache: Path) -> Backend | None:
 
 @pytest.hookspec
 def pytest_hyperv_machine_ready(machine: VirtualMachine, nodeid: str) -> None:
-    """A machine was leased to the test ``nodeid`` and its test is about to run. An exception is an error in its setup."""
+    """A machine was leased to the test ``nodeid`` and its test is about to run.
+
+    An exception is an error in its setup.
+    """

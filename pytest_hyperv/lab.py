@@ -27,6 +27,7 @@ from pytest_hyperv.stash import SETTINGS
 from pytest_hyperv.states import StateStore
 from pytest_hyperv.summary import RUN, Figures
 
+
 def lab_of(config: pytest.Config) -> Lab:
     """The lab of this process, set up at the first call."""
     lab = config.stash.get(RUN, None)
@@ -107,7 +108,10 @@ class Lab:
     # -- machines
 
     def lend(self, wish: Wish, default_image: str, purpose: str, *, more_to_come: bool = False) -> Loan:
-        """A clean, running machine for ``purpose``, an item's node id. ``default_image`` counts when the wish names none."""
+        """A clean, running machine for ``purpose``, an item's node id.
+
+        ``default_image`` counts when the wish names none.
+        """
         spec = wish.spec if wish.image else replace(wish.spec, image=default_image)
         backend = self.backend_name(wish.backend)
         pool = self.pool(backend)
@@ -123,7 +127,7 @@ class Lab:
             if tally.made:
                 where = [f"{pool.backend.name} ({pool.backend.summary})"]
                 images = sorted(tally.images)
-                total.add(Figures(tally.made, tally.from_spare, tally.built, tally.waited, where, images))
+                total.add(Figures(tally.made, tally.from_spare, pool.states.built, tally.waited, where, images))
         return total
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """What was made, by whom, written down before it is made; and the reaper that removes what its owner left behind.
 
-Each machine has a folder of its own below ``machines/``. The first thing in it is ``record.json``; every process started for
-the machine carries the record's random token in its environment. So ownership is exact: a folder is ours because its record
-says so, and a process because of the token, never because of a name.
+Each machine has a folder of its own below ``machines/``. The first thing in it is ``record.json``; every process
+started for the machine carries the record's random token in its environment. So ownership is exact: a folder is ours
+because its record says so, and a process because of the token, never because of a name.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Ledger:
         if record.folder.exists():
             shutil.rmtree(record.folder)
 
-    def reap(self, also: Callable[[Record], bool] = lambda record: False) -> list[Record]:
+    def reap(self, also: Callable[[Record], bool] = lambda _: False) -> list[Record]:
         """Remove what dead owners left, and what ``also`` chooses; returns what was removed.
 
         Safe beside other runs: one reaper works at a time, a second one leaves the work to it.

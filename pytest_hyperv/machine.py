@@ -24,8 +24,8 @@ POLL = 0.1
 class VirtualMachine:
     """A machine leased for a test: commands, files, power, checkpoints, and what can be seen of it from outside.
 
-    Times are in seconds, paths in the guest are strings. Every wait has a deadline and ends at once when the guest dies, with
-    GuestCrashed carrying what it left on its console.
+    Times are in seconds, paths in the guest are strings. Every wait has a deadline and ends at once when the guest
+    dies, with GuestCrashed carrying what it left on its console.
     """
 
     def __init__(self, machine: Machine, image: Image, backend: str, *, timeout: float = 60.0) -> None:
@@ -133,8 +133,8 @@ class VirtualMachine:
     def copy_in(self, source: str | Path, target: str, *, timeout: float = COPY) -> None:
         """Copy a file or folder of the host into the guest, byte for byte, with its permissions.
 
-        As ``cp -r`` does: into ``target`` when that is a folder of the guest or ends in a slash, to that name otherwise.
-        Raises CopyError.
+        As ``cp -r`` does: into ``target`` when that is a folder of the guest or ends in a slash, to that name
+        otherwise. Raises CopyError.
         """
         copy_in(self._machine.session, Path(source), target, timeout)
 
@@ -200,10 +200,10 @@ class VirtualMachine:
     # Checkpoints
 
     def checkpoint(self, name: str, *, memory: bool = True) -> Checkpoint:
-        """Save a point to come back to, with the running memory or (``memory=False``, or an off machine) the disk alone."""
+        """Save a point to come back to: with memory when running, the disk alone with ``memory=False`` or when off."""
         if self.spec.checkpoints == "off":
             raise MachineStateError(
-                f"{self.name} takes no checkpoints, its marker says checkpoints=\"off\"", hint="remove that argument."
+                f'{self.name} takes no checkpoints, its marker says checkpoints="off"', hint="remove that argument."
             )
         return self._machine.checkpoint(name, memory=memory and self.spec.checkpoints == "standard")
 

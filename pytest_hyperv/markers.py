@@ -14,7 +14,7 @@ from pytest_hyperv.sizes import parse_memory, parse_size
 from pytest_hyperv.spec import CheckpointType, MachineSpec, Reset
 
 MARKERS = {
-    "hyperv": "hyperv(image=, memory=, cpus=, secure_boot=, tpm=, nested=, network=, reset=, ...): the machine a test gets",
+    "hyperv": "hyperv(image=, memory=, cpus=, secure_boot=, tpm=, nested=, network=, reset=, ...): the test's machine",
     "nested_virtualization": "nested_virtualization: the machine must be able to run machines; skipped where it cannot",
     "hyperv_requires": "hyperv_requires(*capabilities, memory=, cpus=, disk=, os=, host=): what the host must have",
 }
@@ -22,7 +22,10 @@ MARKERS = {
 
 @dataclass(frozen=True)
 class Wish:
-    """What a test asked for. ``image`` is "" when it named none; ``timeout`` in seconds is what its commands may take."""
+    """What a test asked for.
+
+    ``image`` is "" when it named none; ``timeout`` in seconds is what its commands may take.
+    """
 
     spec: MachineSpec
     requirements: Requirements
@@ -206,7 +209,9 @@ def _checked(mark: Mark, known: Mapping[str, Callable[[object], Any]]) -> dict[s
         try:
             values[name] = known[name](value)
         except ValueError as error:
-            raise MarkerError(f"{mark.name}: {name}={error}", hint="see `pytest --markers` and the reference.") from None
+            raise MarkerError(
+                f"{mark.name}: {name}={error}", hint="see `pytest --markers` and the reference."
+            ) from None
     return values
 
 

@@ -55,7 +55,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Read the markers of what was collected; a wrong one is a collection error that names the test."""
     report = yield
     wrong = [
@@ -86,6 +86,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         from pytest_hyperv.lab import lab_of
 
         lab_of(item.config).gate(item.stash[WISH])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A machine that could not be made is told in one paragraph, a test that cannot run here where it stands."""
+    report = yield
+    error = call.excinfo.value if call.excinfo is not None else None
+    if call.when != "call" and isinstance(error, HypervError):
+        report.longrepr = f"{type(error).__name__}: {error}"
+    elif report.skipped and WISH in item.stash and isinstance(report.longrepr, tuple):
+        path, line, _ = item.location
+        report.longrepr = (path, (line or 0) + 1, report.longrepr[2])
+    return report
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,4 +1,4 @@
-"""Who gets which machine: a fresh one for every lease, a warm spare ready before it is asked for when more tests will want one."""
+"""Who gets which machine: a fresh one for every lease, and warm spares for the tests to come."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from pytest_hyperv.states import StateStore
 
 @dataclass
 class Tally:
-    """What the pool did, for the summary. ``waited`` is the seconds that tests waited for ``made`` machines; ``built`` counts states."""
+    """What the pool did, for the summary.
+
+    ``waited`` is the seconds that tests waited for ``made`` machines.
+    """
 
     made: int = 0
     from_spare: int = 0
-    built: int = 0
     waited: float = 0.0
     images: set[str] = field(default_factory=set)
 
@@ -38,7 +40,7 @@ class Pool:
         spares: int,
         progress: Progress,
     ) -> None:
-        self.backend, self._states, self._find_image = backend, states, find_image
+        self.backend, self.states, self._find_image = backend, states, find_image
         self._wanted_spares, self._progress = spares, progress
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pytest-hyperv-pool")
         self._spares: dict[MachineSpec, list[Future[Machine]]] = {}
@@ -94,12 +96,11 @@ class Pool:
 
     def _clone(self, spec: MachineSpec, purpose: str) -> Machine:
         image = self._find_image(spec.image)
-        began = time.monotonic()
-        folder = self._states.ensure(image, spec, self._progress)
+        folder = self.states.ensure(image, spec, self._progress)
         try:
             return self.backend.clone(folder, purpose)
         except StateError:
-            return self.backend.clone(self._states.rebuild(image, spec, self._progress), purpose)
+            return self.backend.clone(self.states.rebuild(image, spec, self._progress), purpose)
 
     def _warm(self, spec: MachineSpec) -> None:
         waiting = self._spares.setdefault(spec, [])
@@ -119,5 +120,5 @@ class Pool:
 
 
 def _made(spare: Future[Machine]) -> Machine | None:
-    """A spare that could be made; one that could not is left out, since the lease then makes its own and says what is wrong."""
+    """A spare, or None when it could not be made: the lease then makes its own machine and says what is wrong."""
     return None if spare.exception() is not None else spare.result()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -19,17 +19,9 @@ class Task(Protocol):
 class Progress(Protocol):
     """Where long work is announced."""
 
-    def task(self, title: str, steps: int) -> TaskContext:
+    def task(self, title: str, steps: int) -> AbstractContextManager[Task]:
         """Announce work of ``steps`` steps; leaving the context ends it, by an exception too."""
         ...
-
-
-class TaskContext(Protocol):
-    """What ``with progress.task(...) as task`` needs."""
-
-    def __enter__(self) -> Task: ...
-
-    def __exit__(self, *exc_info: object) -> None: ...
 
 
 class Lines:

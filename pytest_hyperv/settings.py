@@ -45,7 +45,7 @@ def _folder(text: str) -> Path | None:
 
 @dataclass(frozen=True)
 class Option:
-    """One setting: ``--hyperv-NAME``, ``PYTEST_HYPERV_NAME`` and the ini line ``hyperv_NAME``, in that order of weight."""
+    """One setting: ``--hyperv-NAME``, ``PYTEST_HYPERV_NAME`` and the ini line ``hyperv_NAME``, the first one wins."""
 
     name: str
     parse: Callable[[str], Any]
@@ -75,7 +75,13 @@ OPTIONS = (
     Option("image", str, "golden image of machines whose test names none", "debian-12", "NAME"),
     Option("memory", parse_memory, "memory of machines whose test names none", "512MiB", "SIZE"),
     Option("cpus", _count(1), "processors of machines whose test names none", "1", "N"),
-    Option("strict", _flag, "fail a test whose requirements this host does not meet, instead of skipping it", "0", flag=True),
+    Option(
+        "strict",
+        _flag,
+        "fail a test whose requirements this host does not meet, instead of skipping it",
+        "0",
+        flag=True,
+    ),
     Option("spares", _count(0), "machines kept warm for the next test while one runs", "1", "N"),
     Option("cache", _folder, "folder of images, states and machines", "", "DIR"),
 )
@@ -99,7 +105,9 @@ class Settings:
 
     def told(self) -> list[str]:
         """The settings that do not have their default, as ``name=value (origin)``."""
-        return [f"{name}={getattr(self, name)} ({origin})" for name, origin in self.origins.items() if origin != "default"]
+        return [
+            f"{name}={getattr(self, name)} ({origin})" for name, origin in self.origins.items() if origin != "default"
+        ]
 
 
 def resolve(
@@ -118,7 +126,9 @@ def resolve(
             ("ini file", ini(option.key)),
             ("default", option.default),
         )
-        origin, text = next(((place, str(value)) for place, value in places if value not in (None, "")), ("default", ""))
+        origin, text = next(
+            ((place, str(value)) for place, value in places if value not in (None, "")), ("default", "")
+        )
         try:
             values[option.name] = option.parse(text)
         except ValueError as error:

@@ -6,13 +6,14 @@ Units: memory in bytes, times in seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
 SecureBoot = Literal["off", "windows", "uefi-ca"]
-"""Off, or on with Microsoft's Windows certificate, or with its UEFI certificate authority (which signs Linux's shim)."""
+"""Off, or on with Microsoft's Windows certificate, or with its UEFI authority (which signs Linux's shim)."""
 
 CheckpointType = Literal["standard", "production", "off"]
 """With memory; without memory, the file systems flushed; or none at all. Hyper-V's words."""
@@ -21,6 +22,9 @@ Reset = Literal["test", "class", "module", "session"]
 """How long one machine is shared before the next test gets a clean one."""
 
 OsFamily = Literal["linux", "windows"]
+
+GuestRoad = Literal["agent", "psdirect", "winrm", "ssh"]
+"""How commands reach a guest of an image: QEMU's agent, PowerShell Direct, or the network."""
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,31 @@ class MachineSpec:
     nested: bool = False
     network: str = "none"
     checkpoints: CheckpointType = "standard"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A sealed golden disk and its facts.
+
+    ``digest`` is "sha256:..." of the disk file, ``virtual_size`` the bytes a guest sees, ``guest_road`` how commands
+    reach the guest, ``credentials`` a reference such as "env:NAME" or "keyring:service/user" and never a secret,
+    ``secure_boot`` the template it boots under, ``kernel`` its Linux kernel's release ("" for others), ``created`` an
+    ISO time.
+    """
+
+    name: str
+    folder: Path
+    digest: str
+    virtual_size: int
+    os_family: OsFamily
+    guest_road: GuestRoad
+    credentials: str
+    secure_boot: SecureBoot
+    powershell: bool
+    kernel: str
+    created: str
+
+    @property
+    def disk(self) -> Path:
+        """The disk, a qcow2 file that stands alone."""
+        return self.folder / "disk.qcow2"

@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 
 SETTINGS = pytest.StashKey[Settings]()
 """On the config: what this run was told."""
-WISH = pytest.StashKey["Wish"]()
+WISH: pytest.StashKey[Wish] = pytest.StashKey()
 """On an item: what the test asked for."""

@@ -22,13 +22,14 @@ BUILD_TIMEOUT = 3600.0
 
 
 class StateStore:
-    """The states of one backend below one folder."""
+    """The states of one backend below one folder; ``built`` counts those that this process had to build."""
 
     def __init__(self, root: Path, backend: Backend) -> None:
         self._root, self._backend = root, backend
+        self.built = 0
 
     def key(self, image: Image, spec: MachineSpec) -> str:
-        """A digest over all a saved machine depends on: the image's bytes, the spec, and what the backend is made of."""
+        """A digest over all that a saved machine depends on: image, spec, and what the backend is made of."""
         parts = {"image": image.digest, "spec": asdict(spec), "backend": self._backend.name}
         parts |= {"host": dict(self._backend.fingerprint(spec))}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
@@ -44,7 +45,12 @@ class StateStore:
         """
         folder = self.folder(image, spec)
         if not folder.is_dir():
-            self._exclusively(folder.name, progress, lambda: folder.is_dir() or self._build(image, spec, folder, progress))
+
+            def build() -> None:
+                if not folder.is_dir():
+                    self._build(image, spec, folder, progress)
+
+            self._exclusively(folder.name, progress, build)
         return folder
 
     def rebuild(self, image: Image, spec: MachineSpec, progress: Progress) -> Path:
@@ -58,7 +64,7 @@ class StateStore:
         self._exclusively(folder.name, progress, replace)
         return folder
 
-    def _exclusively(self, key: str, progress: Progress, work: Callable[[], object]) -> None:
+    def _exclusively(self, key: str, progress: Progress, work: Callable[[], None]) -> None:
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = FileLock(self._root / f".{key}.lock")
@@ -85,6 +91,7 @@ class StateStore:
         try:
             self._backend.build_state(image, spec, building, progress)
             building.rename(folder)
+            self.built += 1
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise

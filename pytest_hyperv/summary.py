@@ -13,7 +13,10 @@ KEY = "hyperv_figures"
 
 @dataclass
 class Figures:
-    """Counts, and seconds that tests waited. ``where`` names backends and what they run on, ``images`` the images used."""
+    """Counts, and seconds that tests waited.
+
+    ``where`` names backends and what they run on, ``images`` the images used.
+    """
 
     machines: int = 0
     spares_used: int = 0
@@ -74,7 +77,9 @@ def lines(config: pytest.Config) -> list[str]:
     each = figures.waited / figures.machines
     made = f"{figures.machines} machine{'s' if figures.machines > 1 else ''} of {', '.join(figures.images)}"
     how = f"{figures.waited:.1f} s waited ({each * 1000:.0f} ms each), {figures.spares_used} from a warm spare"
-    built = f", {figures.states_built} state{'s' if figures.states_built > 1 else ''} built" if figures.states_built else ""
+    built = (
+        f", {figures.states_built} state{'s' if figures.states_built > 1 else ''} built" if figures.states_built else ""
+    )
     return [f"hyperv: {'; '.join(figures.where)}: {made}, {how}{built}"]
 
 

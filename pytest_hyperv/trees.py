@@ -1,7 +1,7 @@
 """Whole folders into and out of a guest, as tar streams through its session.
 
-What comes out of a guest is hostile: names must stay inside the target, which is a fresh folder; links are made last, so
-that nothing is ever written through one; devices, sockets and the like are refused.
+What comes out of a guest is hostile: names must stay inside the target, which is a fresh folder; links are made last,
+so that nothing is ever written through one; devices, sockets and the like are refused.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ def _finish(process: GuestProcess, path: str, timeout: float) -> None:
         errors = (errors + piece[1])[-2000:]
     code = process.wait(timeout)
     if code != 0:
-        raise CopyError(f"tar in the guest returned {code} for {path}: {errors.decode(errors='replace').strip()}", path=path)
+        raise CopyError(
+            f"tar in the guest returned {code} for {path}: {errors.decode(errors='replace').strip()}", path=path
+        )
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:

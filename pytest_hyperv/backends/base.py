@@ -1,4 +1,4 @@
-"""What every backend offers to the rooms above it: machines made from saved states, driven, saved, restored and thrown away."""
+"""What every backend offers to the rooms above it: machines made from saved states, driven, and thrown away."""
 
 from __future__ import annotations
 
@@ -77,7 +77,10 @@ class Machine(Protocol):
 
     @property
     def session(self) -> GuestSession:
-        """The open session into the guest, reopened when the guest has rebooted. Raises MachineStateError or BootTimeout."""
+        """The open session into the guest, reopened when the guest has rebooted.
+
+        Raises MachineStateError or BootTimeout.
+        """
         ...
 
     @property
@@ -95,7 +98,10 @@ class Machine(Protocol):
         ...
 
     def shutdown(self, timeout: float) -> None:
-        """Ask the guest to power off and wait for it. Raises MachineStateError when it does not in ``timeout`` seconds."""
+        """Ask the guest to power off and wait for it.
+
+        Raises MachineStateError when it does not in ``timeout`` seconds.
+        """
         ...
 
     def kill(self) -> None:

@@ -1,7 +1,8 @@
 """Which QEMU is here, and whether KVM on this host really runs a guest.
 
-``/dev/kvm`` may open and make machines and still fail at the first instruction of real firmware, so the probe starts UEFI
-firmware under KVM and waits for its first words. The answer is kept until the next boot of the host or change of QEMU.
+``/dev/kvm`` may open and make machines and still fail at the first instruction of real firmware, so the probe starts
+UEFI firmware under KVM and waits for its first words. The answer is kept until the next boot of the host or change of
+QEMU.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ def _key() -> str:
 
 def _version() -> str:
     try:
-        said = subprocess.run([program(SYSTEM), "--version"], capture_output=True, text=True, timeout=TIMEOUT, check=True)
+        said = subprocess.run(
+            [program(SYSTEM), "--version"], capture_output=True, text=True, timeout=TIMEOUT, check=True
+        )
     except (subprocess.SubprocessError, OSError) as error:
         raise HostError(f"{SYSTEM} does not run: {error}", hint="run `pytest-hyperv setup`.") from error
     return said.stdout.split("version ", 1)[-1].split()[0]

@@ -46,7 +46,7 @@ class QemuBackend:
     def summary(self) -> str:
         """Version and acceleration, for the header."""
         found = self._probe
-        return f"QEMU {found.version}, {'KVM' if not found.no_kvm else f'emulated (TCG): {found.no_kvm}'}"
+        return f"QEMU {found.version}, {'emulated (TCG)' if found.no_kvm else 'KVM'}"
 
     def offer(self) -> Offer:
         """What this host can do."""

@@ -1,6 +1,7 @@
 """A saved machine on disk: what clones start from. States and checkpoints are both bundles.
 
-Files in the folder: ``bundle.json`` (facts below), ``overlay.qcow2`` (an empty overlay to copy), ``vars.fd``, and with memory
+Files in the folder: ``bundle.json`` (facts below), ``overlay.qcow2`` (an empty overlay to copy), ``vars.fd``, and with
+memory
 ``ram`` (sparse, mapped copy-on-write by every clone) and ``device.state``; without memory ``tpm/`` when there is a TPM.
 """
 
@@ -26,10 +27,10 @@ DEVICES = "device.state"
 class Bundle:
     """Where a saved machine lies and what it is.
 
-    ``layers`` are the read-only qcow2 files under a clone's own overlay, oldest first; those in ``folder`` itself are written
-    down without it, so that a bundle can be built in one place and published in another. ``sizes`` maps each
-    file of the folder to its bytes, so that a truncated one is noticed before any process starts. ``server`` says that the
-    kept guest server runs inside.
+    ``layers`` are the read-only qcow2 files under a clone's own overlay, oldest first; those in ``folder`` itself are
+    written down without it, so that a bundle can be built in one place and published in another. ``sizes`` maps each
+    file of the folder to its bytes, so that a truncated one is noticed before any process starts. ``server`` says that
+    the kept guest server runs inside.
     """
 
     folder: Path
@@ -66,11 +67,13 @@ class Bundle:
 
 def measured(folder: Path) -> dict[str, int]:
     """The sizes in bytes of the files that make up a bundle."""
-    return {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file() and path.name != FACTS}
+    return {
+        path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file() and path.name != FACTS
+    }
 
 
 def seal(folder: Path) -> None:
-    """Put every byte on disk and take away the right to write; QEMU before 8.2 must open the memory file for writing."""
+    """Put every byte on disk and take away the right to write; QEMU before 8.2 opens the memory file for writing."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:

@@ -41,7 +41,7 @@ class Ram:
 
 @dataclass(frozen=True)
 class Channels:
-    """Numbers of the inherited file descriptors: three listening sockets, and the TPM's connected one if there is a TPM."""
+    """Numbers of inherited file descriptors: three listening sockets, and the TPM's connected one if there is one."""
 
     monitor: int
     agent: int

@@ -62,7 +62,7 @@ class Instance:
         on_event: Callable[[Event], None],
         on_end: Callable[[], None],
     ) -> None:
-        """Start the process. Raises MachineError with QEMU's own words when it does not come up; nothing is left then."""
+        """Start the process. Raises MachineError with QEMU's words when it does not come up; nothing is left then."""
         self.name, self.folder = name, folder
         self.monitor = Monitor(name, on_event, on_end)
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -105,7 +105,7 @@ class Instance:
         return MachineError(f"{error.message}\n{said}".rstrip(), hint=error.hint, machine=self.name)
 
     def channel(self, name: str) -> socket.socket:
-        """A connection to the agent's or the server's port, owned by the caller: the one made at the start, or a new one."""
+        """A connection to a port, owned by the caller from now on: the one made at the start, or a new one."""
         return self._sockets.pop(name, None) or connect(self.folder, name)
 
     def complaint(self) -> str:

@@ -157,7 +157,7 @@ class QemuMachine:
             self._life.session(REOPEN).set_clock(time.time())
 
     def checkpoint(self, name: str, *, memory: bool) -> Checkpoint:
-        """Save a point. A running machine is paused meanwhile, and its file systems are flushed when memory is left out."""
+        """Save a point. A running machine is paused meanwhile; its file systems are flushed when memory is left out."""
         state = self.state
         if state is MachineState.CRASHED:
             raise MachineStateError(

@@ -28,7 +28,7 @@ def capabilities(no_kvm: str) -> dict[str, Capability]:
         "network-private": Capability(False, "the qemu backend has no private networks"),
         "network-switch": Capability(False, "the qemu backend has no named switches"),
         "dynamic-memory": YES,
-        "hardware-virtualization": Capability(not no_kvm, no_kvm, "see `pytest-hyperv doctor`" if no_kvm else ""),
+        "hardware-virtualization": Capability(not no_kvm, no_kvm),
         "gpu-partition": Capability(False, "the qemu backend has no GPU partitions"),
         "sr-iov": Capability(False, "the qemu backend has no SR-IOV adapters"),
         "shielded": Capability(False, "the qemu backend has no shielded machines"),
@@ -48,4 +48,6 @@ def _nested_kvm() -> Capability:
     for parameter in NESTED:
         if parameter.exists() and parameter.read_text("ascii").strip() in ("1", "Y"):
             return YES
-    return Capability(False, "KVM on this host does not allow nested virtualization", "load kvm_intel/kvm_amd with nested=1")
+    return Capability(
+        False, "KVM on this host does not allow nested virtualization", "load kvm_intel/kvm_amd with nested=1"
+    )

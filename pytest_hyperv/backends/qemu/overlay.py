@@ -44,9 +44,7 @@ def _opened(disk: Path) -> str:
 
 def _qemu_img(*arguments: str) -> str:
     try:
-        done = subprocess.run(
-            [program(IMG), *arguments], capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )
+        done = subprocess.run([program(IMG), *arguments], capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired as error:
         raise HostError(f"qemu-img {arguments[0]} did not end in {TIMEOUT:.0f} s") from error
     if done.returncode != 0:

@@ -1,4 +1,7 @@
-"""One QEMU's monitor: commands from any thread, events as they come, and its end noticed at once. On the qemu.qmp package."""
+"""One QEMU's monitor: commands from any thread, events as they come, and its end noticed at once.
+
+On the qemu.qmp package.
+"""
 
 from __future__ import annotations
 

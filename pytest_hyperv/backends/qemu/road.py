@@ -59,7 +59,10 @@ def _wait_for_agent(name: str, instance: Instance, fail_if_dead: Callable[[], No
 
     try:
         for attempt in Retrying(
-            retry=retry_if_exception_type(GuestError), stop=stop_after_delay(timeout), wait=wait_fixed(0.1), reraise=True
+            retry=retry_if_exception_type(GuestError),
+            stop=stop_after_delay(timeout),
+            wait=wait_fixed(0.1),
+            reraise=True,
         ):
             with attempt:
                 ask()

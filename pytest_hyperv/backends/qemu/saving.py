@@ -1,7 +1,8 @@
 """Bring the memory of a machine into files that clones can start from.
 
 A machine whose memory is a shared file only needs its devices' state written. A clone's memory is private pages over
-somebody else's file: it is sent, paused, into a twin whose memory *is* a shared file, and the twin is saved in its stead.
+somebody else's file: it is sent, paused, into a twin whose memory *is* a shared file, and the twin is saved in its
+stead.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def save_through_twin(
 ) -> None:
     """Save the stopped machine behind ``monitor``, which lives in ``source``, into ``folder``: memory and devices.
 
-    ``layers`` are disks the twin may open read-only; it never runs, so what they hold does not matter. The source is left
-    as it was, ready to run on.
+    ``layers`` are disks the twin may open read-only; it never runs, so what they hold does not matter. The source is
+    left as it was, ready to run on.
     """
     ram = new_ram_file(folder / RAM, ram_size)
     twin_folder = folder / TWIN
@@ -62,7 +63,7 @@ def save_through_twin(
         argv=lambda channels: argv([*layers, top], ram, channels),
         with_tpm=with_tpm,
         environment=environment,
-        on_event=lambda event: None,
+        on_event=lambda _: None,
         on_end=lambda: None,
     )
     try:
