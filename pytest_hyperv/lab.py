@@ -23,9 +23,9 @@ from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.markers import Wish
 from pytest_hyperv.pool import Pool
 from pytest_hyperv.progress import Lines, Progress, Silent
-from pytest_hyperv.stash import SETTINGS
-from pytest_hyperv.states import StateStore
-from pytest_hyperv.summary import RUN, Figures
+from pytest_hyperv.stash import RUN, SETTINGS
+from pytest_hyperv.states import StateStore, sweep
+from pytest_hyperv.summary import Figures
 
 
 def lab_of(config: pytest.Config) -> Lab:
@@ -51,6 +51,7 @@ class Lab:
         """The folder of images, states and machines; what dead runs left there is removed first."""
         cache = prepare_cache(self.settings.cache) if self.settings.cache else default_cache()
         Ledger(cache / "machines").reap()
+        sweep(cache / "states")
         return cache
 
     @cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from pytest_hyperv.backends.base import Backend, Machine
@@ -66,6 +66,11 @@ class Pool:
         """Throw a machine away while the next test already runs."""
         self._leftover = [task for task in self._leftover if not task.done() or task.exception()]
         self._leftover.append(self._workers.submit(machine.discard))
+
+    def settle(self) -> None:
+        """Wait until the spares under way are warm and what was released is gone."""
+        wait(self._leftover)
+        wait([spare for spares in self._spares.values() for spare in spares])
 
     def close(self) -> None:
         """End everything the pool holds; raises the first failure to do so."""

@@ -67,7 +67,7 @@ class StateStore:
     def _exclusively(self, key: str, progress: Progress, work: Callable[[], None]) -> None:
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = FileLock(self._root / f".{key}.lock")
+            lock = FileLock(_lock(self._root, key))
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -84,9 +84,9 @@ class StateStore:
             ) from error
 
     def _build(self, image: Image, spec: MachineSpec, folder: Path, progress: Progress) -> None:
-        for stale in self._root.glob(f"{BUILDING}{folder.name}*"):
-            shutil.rmtree(stale)
         building = self._root / f"{BUILDING}{folder.name}"
+        if building.exists():
+            shutil.rmtree(building)
         building.mkdir(mode=0o700)
         try:
             self._backend.build_state(image, spec, building, progress)
@@ -95,3 +95,20 @@ class StateStore:
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise
+
+
+def sweep(root: Path) -> list[Path]:
+    """Remove what builders that were killed left below ``root``, beside runs that build; returns what was removed."""
+    removed = []
+    for left in root.glob(f"{BUILDING}*"):
+        try:
+            with FileLock(_lock(root, left.name.removeprefix(BUILDING)), timeout=0):
+                shutil.rmtree(left, ignore_errors=True)
+                removed.append(left)
+        except Timeout:
+            continue
+    return removed
+
+
+def _lock(root: Path, key: str) -> Path:
+    return root / f".{key}.lock"

@@ -14,6 +14,8 @@ from pytest_hyperv.errors import HypervError
 
 COMMANDS = {
     "images": ("pytest_hyperv.cli.images", "Golden images: list, build, import, verify, export, remove."),
+    "vms": ("pytest_hyperv.cli.vms", "List the machines that live, and whose they are."),
+    "gc": ("pytest_hyperv.cli.gc", "Remove what runs that died left behind."),
     "setup": ("pytest_hyperv.cli.setup", "Install the operating system's packages that machines need."),
 }
 """Name of a command, the module that holds it as ``command``, and its line in ``--help``."""

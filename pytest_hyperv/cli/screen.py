@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
@@ -40,3 +40,10 @@ class Bar:
 
             yield Step()
             drawn.update(number, completed=steps, description=title)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as lines of text with aligned columns."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

@@ -15,6 +15,7 @@ from pytest_hyperv.backends.qemu import overlay
 from pytest_hyperv.backends.qemu.accelerator import Probe, probe
 from pytest_hyperv.backends.qemu.blueprint import Blueprint
 from pytest_hyperv.backends.qemu.command_line import VARIABLES
+from pytest_hyperv.backends.qemu.guest_install import server_program
 from pytest_hyperv.backends.qemu.machine import QemuMachine
 from pytest_hyperv.backends.qemu.offer import capabilities
 from pytest_hyperv.backends.qemu.saving import new_ram_file
@@ -65,13 +66,14 @@ class QemuBackend:
         return Offer(self.name, facts, capabilities(no_kvm))
 
     def fingerprint(self, spec: MachineSpec) -> Mapping[str, str]:
-        """Saved memory fits only the same QEMU, acceleration, firmware and format."""
+        """Saved memory fits the same QEMU, acceleration, firmware and format, and holds one version of the server."""
         firmware = Blueprint.of(spec, "linux", self._probe.accelerator).firmware
         digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (firmware.code, firmware.variables)]
         return {
             "qemu": self._probe.version,
             "accelerator": self._probe.accelerator,
             "firmware": " ".join(digests),
+            "server": hashlib.sha256(server_program()).hexdigest(),
             "format": str(bundles.FORMAT),
         }
 
@@ -103,6 +105,7 @@ class QemuBackend:
         )
         try:
             machine.enter(bundle)
+            machine.verify_ready()
         except BaseException:
             machine.discard()
             raise

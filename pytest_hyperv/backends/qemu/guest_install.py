@@ -43,6 +43,11 @@ exit 1
 server is started anew should it ever die, its commands get SIGTERM before the guest shuts down, and so does it."""
 
 
+def server_program() -> bytes:
+    """The server as it is written into guests."""
+    return (files(__package__) / "guest_server.pl").read_bytes()
+
+
 def install_server(agent: GuestSession, port: str) -> None:
     """Push the server into the guest and start it on the virtio-serial port of that name, in place of one that runs.
 
@@ -55,8 +60,7 @@ def install_server(agent: GuestSession, port: str) -> None:
             hint="install perl-base into the image; without it the slower guest agent is used",
         )
     prepared.check()
-    program = (files(__package__) / "guest_server.pl").read_bytes()
-    agent.write_file(SERVER, [program], mode=0o700, timeout=START_WITHIN)
+    agent.write_file(SERVER, [server_program()], mode=0o700, timeout=START_WITHIN)
     started = agent.run(["/bin/sh", "-c", START, "sh", FOLDER, SERVER, port, UNIT], timeout=START_WITHIN)
     if started.returncode != 0:
         raise GuestError(

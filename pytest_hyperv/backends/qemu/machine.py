@@ -119,9 +119,12 @@ class QemuMachine:
 
     def resume(self) -> None:
         """Let the guest run on; its clock is set to the host's."""
-        life = self._living()
-        life.resume()
-        life.session(REOPEN).set_clock(time.time())
+        self._living().resume()
+        self.verify_ready()
+
+    def verify_ready(self) -> None:
+        """Have the guest answer, with its clock set to the host's."""
+        self.session.set_clock(time.time())
 
     def warm(self) -> None:
         """Have a program run once, which fills the emulator's translation cache, and pause."""
@@ -137,7 +140,10 @@ class QemuMachine:
     # -- saved points
 
     def enter(self, bundle: Bundle) -> None:
-        """Become what ``bundle`` holds: running when it has memory, off otherwise. What the machine was is given up."""
+        """Become what ``bundle`` holds: running when it has memory, off otherwise. What the machine was is given up.
+
+        The guest has not answered yet: see ``verify_ready``.
+        """
         self._end_life()
         if self._top is not None:
             self._top.unlink()
@@ -154,7 +160,6 @@ class QemuMachine:
             self._life = self._new_life(Ram(bundle.ram), incoming=True, server_inside=bundle.server)
             migration.receive_file(self._life.monitor, bundle.devices)
             self._life.resume()
-            self._life.session(REOPEN).set_clock(time.time())
 
     def checkpoint(self, name: str, *, memory: bool) -> Checkpoint:
         """Save a point. A running machine is paused meanwhile; its file systems are flushed when memory is left out."""
@@ -184,6 +189,8 @@ class QemuMachine:
         """Go back to ``checkpoint``."""
         self.enter(self._checkpoints.bundle(checkpoint.id))
         self.current = checkpoint.id
+        if checkpoint.memory:
+            self.verify_ready()
 
     def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Forget a point; disk layers stay, others stand on them."""
