@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_hyperv.stash import SETTINGS
+from pytest_hyperv.stash import SETTINGS, WISH
+from pytest_hyperv.wishes import read_wish
 
 if TYPE_CHECKING:
     from pytest_hyperv.capabilities import Offer
@@ -24,8 +25,11 @@ def hyperv_image(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def hyperv_vm(request: pytest.FixtureRequest, hyperv_image: str) -> VirtualMachine:
     """A running machine made as the test's ``hyperv`` marker says: this test's own, or shared as its ``reset`` says."""
+    from pytest_hyperv.lab import lab_of
     from pytest_hyperv.lending import machine_for
 
+    if WISH not in request.node.stash:  # asked for by name, while the test runs
+        lab_of(request.config).gate(read_wish(request.node))
     return machine_for(request.node, hyperv_image)
 
 

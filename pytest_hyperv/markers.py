@@ -9,15 +9,10 @@ from typing import Any, Protocol, get_args
 
 from pytest_hyperv.capabilities import NAMES, Requirements
 from pytest_hyperv.errors import MarkerError
-from pytest_hyperv.settings import BACKENDS, Settings
+from pytest_hyperv.options import BACKENDS, MARKERS
+from pytest_hyperv.settings import Settings
 from pytest_hyperv.sizes import parse_memory, parse_size
 from pytest_hyperv.spec import CheckpointType, MachineSpec, Reset
-
-MARKERS = {
-    "hyperv": "hyperv(image=, memory=, cpus=, secure_boot=, tpm=, nested=, network=, reset=, ...): the test's machine",
-    "nested_virtualization": "nested_virtualization: the machine must be able to run machines; skipped where it cannot",
-    "hyperv_requires": "hyperv_requires(*capabilities, memory=, cpus=, disk=, os=, host=): what the host must have",
-}
 
 
 @dataclass(frozen=True)

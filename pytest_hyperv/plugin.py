@@ -1,23 +1,26 @@
-"""pytest's hooks and options, nothing else. What needs a machine is imported when the first test asks for one."""
+"""pytest's hooks and options, nothing else.
+
+Every run loads this file, with machines or without. So what only such runs need is imported inside the hooks, when
+the first test asks for a machine or an error has to be told.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_hyperv import summary
-from pytest_hyperv.errors import HypervError, MarkerError
 from pytest_hyperv.fixtures import hyperv_host, hyperv_image, hyperv_vm, hyperv_vm_factory, psdirect
-from pytest_hyperv.markers import MARKERS, marks_of, wish_of
-from pytest_hyperv.settings import OPTIONS, PREFIX, resolve
-from pytest_hyperv.stash import SETTINGS, WISH
+from pytest_hyperv.options import MARKERS, OPTIONS, PREFIX
+from pytest_hyperv.stash import FIGURES, RUN, SETTINGS, WISH, WORKER_KEY
+from pytest_hyperv.wishes import asks_for_machine, read_wish
 
 __all__ = ["hyperv_host", "hyperv_image", "hyperv_vm", "hyperv_vm_factory", "psdirect"]
 
-FIXTURES = frozenset({"hyperv_vm", "hyperv_vm_factory", "psdirect"})
+PACKAGE = f"{Path(__file__).parent}{os.sep}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,12 +43,21 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Markers and settings; a setting that cannot be used ends the run here."""
+    """Markers in words."""
     for line in MARKERS.values():
         config.addinivalue_line("markers", line)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Settings; one that cannot be used ends the run here."""
+    from pytest_hyperv.errors import SettingsError
+    from pytest_hyperv.settings import resolve
+
+    config = session.config
     try:
         config.stash[SETTINGS] = resolve(config.getoption, os.environ, config.getini)
-    except HypervError as error:
+    except SettingsError as error:
         raise pytest.UsageError(str(error)) from None
 
 
@@ -58,34 +70,42 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Read the markers of what was collected; a wrong one is a collection error that names the test."""
     report = yield
-    wrong = [
-        f"{item.nodeid}: {error}"
-        for item in report.result or ()
-        if isinstance(item, pytest.Item) and (error := _read_markers(item)) is not None
-    ]
-    if wrong:
-        report.outcome, report.result = "failed", []
-        report.longrepr = "\n\n".join(wrong)
+    asking = [node for node in report.result or () if isinstance(node, pytest.Item) and asks_for_machine(node)]
+    if asking:
+        from pytest_hyperv.errors import MarkerError
+
+        wrong = []
+        for item in asking:
+            try:
+                read_wish(item)
+            except MarkerError as error:
+                wrong.append(f"{item.nodeid}: {error}")
+        if wrong:
+            report.outcome, report.result = "failed", []
+            report.longrepr = "\n\n".join(wrong)
     return report
 
 
-def _read_markers(item: pytest.Item) -> MarkerError | None:
-    marked = any(mark.name in MARKERS for mark in item.iter_markers())
-    if not marked and FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
-        return None
-    try:
-        item.stash[WISH] = wish_of(marks_of(item), item.config.stash[SETTINGS])
-    except MarkerError as error:
-        return error
-    return None
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Read again what has markers now: a conftest may have added some. A wrong one is told when its test is set up."""
+    asking = [item for item in items if asks_for_machine(item)]
+    if asking:
+        from contextlib import suppress
+
+        from pytest_hyperv.errors import MarkerError
+
+        for item in asking:
+            with suppress(MarkerError):
+                read_wish(item)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, or with ``--hyperv-strict`` fail, a test that this host cannot run, with every reason."""
-    if WISH in item.stash:
+    if WISH in item.stash or asks_for_machine(item):
         from pytest_hyperv.lab import lab_of
 
-        lab_of(item.config).gate(item.stash[WISH])
+        lab_of(item.config).gate(item.stash.get(WISH, None) or read_wish(item))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -94,28 +114,44 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A machine that could not be made is told in one paragraph, a test that cannot run here where it stands."""
     report = yield
-    error = call.excinfo.value if call.excinfo is not None else None
-    if call.when != "call" and isinstance(error, HypervError):
-        report.longrepr = f"{type(error).__name__}: {error}"
-    elif report.skipped and WISH in item.stash and isinstance(report.longrepr, tuple):
-        path, line, _ = item.location
-        report.longrepr = (path, (line or 0) + 1, report.longrepr[2])
+    if call.excinfo is None:
+        return report
+    if report.skipped:
+        if isinstance(report.longrepr, tuple) and report.longrepr[0].startswith(PACKAGE):
+            path, line = item.reportinfo()[:2]
+            report.longrepr = (os.fspath(path), (line or 0) + 1, report.longrepr[2])
+    elif call.when != "call":
+        from pytest_hyperv.errors import HypervError
+
+        error = call.excinfo.value
+        if isinstance(error, HypervError):
+            report.longrepr = f"{type(error).__name__}: {error}"
     return report
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End what is left of the machines, and hand the figures on."""
-    summary.finish(session.config)
+    if RUN in session.config.stash or FIGURES in session.config.stash:
+        from pytest_hyperv import summary
+
+        summary.finish(session)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take over the figures of an xdist worker."""
-    summary.take_over(node.config, getattr(node, "workeroutput", None) or {})
+    output = getattr(node, "workeroutput", None) or {}
+    if WORKER_KEY in output:
+        from pytest_hyperv import summary
+
+        summary.take_over(node.config, output[WORKER_KEY])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """What ran where."""
-    for line in summary.lines(config):
-        terminalreporter.write_line(line)
+    """What ran where, and what could not be ended."""
+    if FIGURES in config.stash:
+        from pytest_hyperv import summary
+
+        for line in summary.lines(config.stash[FIGURES]):
+            terminalreporter.write_line(line)

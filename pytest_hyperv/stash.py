@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_hyperv.settings import Settings
-
 if TYPE_CHECKING:
     from pytest_hyperv.markers import Wish
+    from pytest_hyperv.settings import Settings
+    from pytest_hyperv.summary import Figures, Run
 
-SETTINGS = pytest.StashKey[Settings]()
+SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 """On the config: what this run was told."""
 WISH: pytest.StashKey[Wish] = pytest.StashKey()
 """On an item: what the test asked for."""
+RUN: pytest.StashKey[Run] = pytest.StashKey()
+"""On the config: what this process holds, once a test has needed a machine."""
+FIGURES: pytest.StashKey[Figures] = pytest.StashKey()
+"""On the config: what this process and its workers made, for the summary."""
+WORKER_KEY = "hyperv_figures"
+"""In an xdist worker's output: its figures."""

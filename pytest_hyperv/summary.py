@@ -8,14 +8,16 @@ from typing import Any, Protocol
 
 import pytest
 
-KEY = "hyperv_figures"
+from pytest_hyperv.errors import HypervError
+from pytest_hyperv.stash import FIGURES, RUN, WORKER_KEY
 
 
 @dataclass
 class Figures:
     """Counts, and seconds that tests waited.
 
-    ``where`` names backends and what they run on, ``images`` the images used.
+    ``where`` names backends and what they run on, ``images`` the images used, ``failures`` what could not be
+    ended.
     """
 
     machines: int = 0
@@ -24,6 +26,7 @@ class Figures:
     waited: float = 0.0
     where: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def add(self, other: Figures) -> None:
         """Take in the figures of another process."""
@@ -44,43 +47,46 @@ class Run(Protocol):
         ...
 
 
-RUN = pytest.StashKey[Run]()
-"""On the config: what this process holds, once a test has needed a machine."""
-FIGURES = pytest.StashKey[Figures]()
+def finish(session: pytest.Session) -> None:
+    """Close what this process holds, if anything, and keep its figures for the summary or for the controller.
 
-
-def finish(config: pytest.Config) -> None:
-    """Close what this process holds, if anything, and keep its figures for the summary or for the controller."""
+    A machine that cannot be ended fails the run, here and in the controller.
+    """
+    config = session.config
+    figures = _figures(config)
     run = config.stash.get(RUN, None)
-    if run is None:
-        return
-    try:
-        run.close()
-    finally:
-        _figures(config).add(run.figures())
+    if run is not None:
+        try:
+            run.close()
+        except HypervError as error:
+            figures.failures.append(f"{type(error).__name__}: {error}")
+        figures.add(run.figures())
+    if figures.failures and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     output: dict[str, Any] | None = getattr(config, "workeroutput", None)
     if output is not None:
-        output[KEY] = asdict(_figures(config))
+        output[WORKER_KEY] = asdict(figures)
 
 
 def take_over(config: pytest.Config, output: Mapping[str, Any]) -> None:
     """Add the figures that a worker handed on."""
-    if KEY in output:
-        _figures(config).add(Figures(**output[KEY]))
+    _figures(config).add(Figures(**output))
 
 
-def lines(config: pytest.Config) -> list[str]:
-    """The summary: one line when machines were made, none otherwise."""
-    figures = config.stash.get(FIGURES, None)
-    if figures is None or not figures.machines:
-        return []
+def lines(figures: Figures) -> list[str]:
+    """The summary: what could not be ended, and one line when machines were made."""
+    failures = [f"hyperv: ERROR at the end of the run: {failure}" for failure in figures.failures]
+    if not figures.machines:
+        return failures
     each = figures.waited / figures.machines
-    made = f"{figures.machines} machine{'s' if figures.machines > 1 else ''} of {', '.join(figures.images)}"
+    made = f"{_counted(figures.machines, 'machine')} of {', '.join(figures.images)}"
     how = f"{figures.waited:.1f} s waited ({each * 1000:.0f} ms each), {figures.spares_used} from a warm spare"
-    built = (
-        f", {figures.states_built} state{'s' if figures.states_built > 1 else ''} built" if figures.states_built else ""
-    )
-    return [f"hyperv: {'; '.join(figures.where)}: {made}, {how}{built}"]
+    built = f", {_counted(figures.states_built, 'state')} built" if figures.states_built else ""
+    return [*failures, f"hyperv: {'; '.join(figures.where)}: {made}, {how}{built}"]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count > 1 else ''}"
 
 
 def _figures(config: pytest.Config) -> Figures:

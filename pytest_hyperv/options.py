@@ -1,0 +1,94 @@
+"""What pytest is told when it starts: settings and markers in words. Every run reads this, so it is kept cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PREFIX = "hyperv"
+BACKENDS = ("auto", "hyperv", "qemu")
+
+MARKERS = {
+    "hyperv": "hyperv(image=, memory=, dynamic_memory=, cpus=, generation=, secure_boot=, tpm=, nested=, network=, "
+    "checkpoints=, reset=, timeout=, backend=): the machine that the test gets",
+    "nested_virtualization": "nested_virtualization: the machine must be able to run machines; skipped where it cannot",
+    "hyperv_requires": "hyperv_requires(*capabilities, memory=, cpus=, disk=, os=, host=): what the host must have",
+}
+
+
+def _choice(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"{text!r} is none of {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+def _count(minimum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal()) or int(text) < minimum:
+            raise ValueError(f"{text!r} is no whole number of at least {minimum}")
+        return int(text)
+
+    return parse
+
+
+def _flag(text: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in words:
+        raise ValueError(f"{text!r} is neither true nor false")
+    return words[text.lower()]
+
+
+def _memory(text: str) -> int:
+    from pytest_hyperv.sizes import parse_memory
+
+    return parse_memory(text)
+
+
+def _folder(text: str) -> Path | None:
+    return Path(text).expanduser().absolute() if text else None
+
+
+class Option(NamedTuple):
+    """One setting: ``--hyperv-NAME``, ``PYTEST_HYPERV_NAME`` and the ini line ``hyperv_NAME``, the first one wins.
+
+    ``parse`` raises ValueError saying what is accepted.
+    """
+
+    name: str
+    parse: Callable[[str], Any]
+    help: str
+    default: str = ""
+    metavar: str = ""
+    flag: bool = False
+
+    @property
+    def flag_name(self) -> str:
+        """The name on the command line."""
+        return f"--{PREFIX}-{self.name}"
+
+    @property
+    def key(self) -> str:
+        """The name in the ini file, and of the parsed command line value."""
+        return f"{PREFIX}_{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """The name in the environment."""
+        return f"PYTEST_{self.key.upper()}"
+
+
+OPTIONS = (
+    Option("backend", _choice(*BACKENDS), "which hypervisor makes the machines: auto, hyperv or qemu", "auto", "NAME"),
+    Option("image", str, "golden image of machines whose test names none", "debian-12", "NAME"),
+    Option("memory", _memory, "memory of machines whose test names none", "512MiB", "SIZE"),
+    Option("cpus", _count(1), "processors of machines whose test names none", "1", "N"),
+    Option(
+        "strict", _flag, "fail a test whose requirements this host does not meet, instead of skipping it", "0", "", True
+    ),
+    Option("spares", _count(0), "machines kept warm for the next test while one runs", "1", "N"),
+    Option("cache", _folder, "folder of images, states and machines", "", "DIR"),
+)
