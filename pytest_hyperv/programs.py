@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,10 @@ from pathlib import Path
 
 from pytest_hyperv.errors import ImageError
 
+WATCH = 'trap "kill -s KILL 0" TERM; "$@" & wait "$!"'
+"""A shell script that runs its arguments and kills its process group when it is told to end."""
+
+DISK_FULL = re.compile("No space left on device|Disk quota exceeded|enough free space")
 QUOTED_LINES = 12
 """How many of a failed program's last lines a message quotes."""
 
@@ -29,13 +34,13 @@ def run_program(
 ) -> str:
     """What the program wrote to its standard output, or "" when ``stdout`` is a file descriptor.
 
-    ``timeout`` is in seconds; then the program and all it started are killed. The program also ends when this process
-    is killed. ``env`` is added to the environment; ``accepted`` are the exit codes that are no failure. Raises
-    ImageError when the program is missing, fails, runs out of time or finds the disk full.
+    ``timeout`` is in seconds; then the program and all it started are killed, as when this process dies (except for
+    one that gets ``input``). ``env`` is added to the environment; ``accepted`` are the exit codes of success.
+    Raises ImageError when the program is missing, fails, runs out of time or finds the disk full.
     """
     program = find_program(argv[0], image=image)
     process = subprocess.Popen(
-        [*_dies_with_us(), program, *argv[1:]],
+        [*([] if input is not None else _watched()), program, *argv[1:]],
         stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
         stdout=stdout,
         stderr=subprocess.PIPE,
@@ -70,28 +75,26 @@ def find_program(name: str, *, image: str = "") -> str:
     return found
 
 
-def _dies_with_us() -> list[str]:
-    """A prefix that has the kernel end the program when its parent dies (prctl(2), PR_SET_PDEATHSIG)."""
+def _watched() -> list[str]:
+    """A prefix that ends the program and all it started when this process dies, in whatever way.
+
+    The kernel tells a shell of the death (prctl(2), PR_SET_PDEATHSIG), and the shell kills its process group: some
+    programs, mmdebstrap for one, ignore a signal sent to them alone.
+    """
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+    return [setpriv, "--pdeathsig", "TERM", "--", "sh", "-c", WATCH, "watch"] if setpriv else []
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """End the program's whole group: gently first, so that it can remove what it made, then for good."""
-    if process.poll() is not None:
-        return
-    for signum, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0)):
-        os.killpg(process.pid, signum)
-        try:
-            process.communicate(timeout=patience)
-        except subprocess.TimeoutExpired:
-            continue
-        return
+    """End the program's whole process group, if it still runs."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def _failure(program: str, returncode: int, text: str, image: str) -> ImageError:
     tail = "\n".join("  " + line for line in text.strip().splitlines()[-QUOTED_LINES:])
-    if "No space left on device" in text or "Disk quota exceeded" in text:
+    if DISK_FULL.search(text):
         return ImageError(
             f"The disk is full: {program} could not write.\n{tail}",
             hint="Free some space (about 3 GB while a golden image is made), or set PYTEST_HYPERV_CACHE to a folder "

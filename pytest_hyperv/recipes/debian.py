@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from pytest_hyperv.errors import ImageError
 from pytest_hyperv.programs import find_program, run_program
@@ -54,6 +54,10 @@ APT_SETTINGS = ("Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 """Left out of the packages while they are installed; the finished guest installs its packages whole."""
 
+MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
+PREFERENCES = b"Package: usrmerge\nPin: release *\nPin-Priority: -1\n"
+"""The guest is born with a merged /usr; the package that would merge it brings 50 MB of perl."""
+
 SCRATCH_NOTE = "scratch-folder"
 """A file in the building folder that names a folder outside of it."""
 
@@ -80,7 +84,7 @@ def build(folder: Path, task: Task) -> Built:
         debs = folder / "debs"
         debs.mkdir()
         tree = folder / "root.tar"
-        _bootstrap(folder, tree, debs, scratch, mode="unshare" if prefix else "root")
+        _bootstrap(folder, tree, debs, scratch)
         task.step("unpacking the boot programs")
         root_uuid = str(uuid.uuid4())
         kernel = _kernel_of(debs)
@@ -127,6 +131,8 @@ def forget_scratch(folder: Path) -> None:
         return
     scratch = Path(note.read_text())
     if scratch.is_dir():
+        for own in [path for path in scratch.iterdir() if path.stat().st_uid == os.geteuid()]:
+            shutil.rmtree(own)
         if any(scratch.iterdir()):
             everything = ["find", str(scratch), "-mindepth", "1", "-delete"]
             run_program([*_namespace(), *everything], timeout=120, image=NAME)
@@ -134,29 +140,37 @@ def forget_scratch(folder: Path) -> None:
     note.unlink()
 
 
-def _bootstrap(folder: Path, tree: Path, debs: Path, scratch: Path, *, mode: str) -> None:
-    """Install the packages into a tar file ``tree`` and fetch the boot programs and headers into ``debs``."""
-    guest = folder / "guest.tar"
-    guest.write_bytes(guest_tree())
-    apt = folder / "apt.conf"
-    apt.write_text(_apt_settings())
+def _bootstrap(folder: Path, tree: Path, debs: Path, scratch: Path) -> None:
+    """Install the packages into a tar file ``tree`` and fetch the boot programs and headers into ``debs``.
+
+    Always in name spaces of its own, root's too: what is mounted there goes away with the processes, however they end.
+    """
+    contents = {
+        "guest.tar": guest_tree(),
+        "apt.conf": _apt_settings().encode(),
+        "preferences": PREFERENCES,
+        "sources.list": SOURCES.encode(),
+    }
+    files = {name: folder / name for name in contents}
+    for name, content in contents.items():
+        files[name].write_bytes(content)
     fetch = " ".join(BOOT_PACKAGES)
     hooks = [
-        f"--setup-hook=upload {apt} /etc/apt/apt.conf.d/00host",
-        f"--essential-hook=tar-in {guest} /",
+        f"--setup-hook=upload {files['apt.conf']} /etc/apt/apt.conf.d/00host",
+        f"--setup-hook=upload {files['preferences']} /etc/apt/preferences.d/build",
+        f"--essential-hook=tar-in {files['guest.tar']} /",
         '--customize-hook=mkdir "$1/debs" && cd "$1/debs" && kernel=$(ls "$1/lib/modules") '
         f'&& APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get download {fetch} linux-kbuild-6.1 '
         '"linux-headers-$kernel" "linux-headers-${kernel%-cloud-amd64}-common"',
         f"--customize-hook=sync-out /debs {debs}",
-        '--customize-hook=rm -r "$1/debs" "$1/etc/apt/apt.conf.d/00host" "$1/etc/resolv.conf" "$1/etc/fstab" '
-        '"$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$1"/boot/System.map-*',
+        '--customize-hook=rm -r "$1/debs" "$1/etc/apt/apt.conf.d/00host" "$1/etc/apt/preferences.d/build" '
+        '"$1/etc/resolv.conf" "$1/etc/fstab" "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$1"/boot/System.map-*',
         '--customize-hook=rm "$1"/etc/systemd/system/*.wants/systemd-resolved.service',
-        f"--customize-hook=upload {folder / 'sources'} /etc/apt/sources.list",
+        f"--customize-hook=upload {files['sources.list']} /etc/apt/sources.list",
     ]
-    (folder / "sources").write_text(SOURCES)
     command = [
-        *("mmdebstrap", f"--mode={mode}", "--variant=apt", "--format=tar", f"--include={','.join(PACKAGES)}"),
-        *(f"--keyring={KEYRING}", "--dpkgopt=force-unsafe-io", "--skip=cleanup/apt/lists"),
+        *("mmdebstrap", "--mode=unshare", "--variant=apt", "--format=tar", f"--include={','.join(PACKAGES)}"),
+        *(f"--keyring={KEYRING}", "--dpkgopt=force-unsafe-io", f"--hook-dir={MERGED_USR}"),
         *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT),
         *hooks,
         *("bookworm", "-", *_mirrors()),
@@ -164,22 +178,29 @@ def _bootstrap(folder: Path, tree: Path, debs: Path, scratch: Path, *, mode: str
     tries = Retrying(
         stop=stop_after_attempt(3),
         wait=wait_exponential(2, max=20),
-        retry=retry_if_exception(_is_network),
+        retry=retry_if_exception_type(_DownloadFailed),
         reraise=True,
     )
     for attempt in tries:
         with attempt, tree.open("wb") as out:
-            run_program(
-                command,
-                timeout=BOOTSTRAP_TIMEOUT,
-                image=NAME,
-                env={"TMPDIR": str(scratch)},
-                stdout=out.fileno(),
-            )
+            _run_bootstrap(command, scratch, out.fileno())
 
 
-def _is_network(error: BaseException) -> bool:
-    return isinstance(error, ImageError) and NETWORK_TROUBLE.search(error.message) is not None
+class _DownloadFailed(ImageError):
+    """The mirror did not give what was asked of it; worth another try."""
+
+
+def _run_bootstrap(command: list[str], scratch: Path, out: int) -> None:
+    try:
+        run_program(command, timeout=BOOTSTRAP_TIMEOUT, image=NAME, env={"TMPDIR": str(scratch)}, stdout=out)
+    except ImageError as error:
+        if not NETWORK_TROUBLE.search(error.message):
+            raise
+        raise _DownloadFailed(
+            f"Debian's packages could not be downloaded. {error.message}",
+            hint=f"See that the mirror answers; another one is named by {MIRROR_VARIABLE}, a proxy by http_proxy.",
+            image=NAME,
+        ) from error
 
 
 def _mirrors() -> list[str]:

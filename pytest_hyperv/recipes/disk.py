@@ -97,7 +97,7 @@ def _fill_esp(disk: Path, plan: DiskPlan, image: str) -> None:
 
 FILL_ROOT = """
 set -eu
-tree=$(mktemp -d "$1/tree.XXXXXX")
+tree=$(mktemp -d -p "$1")
 trap 'rm -rf "$tree"' EXIT
 tar -x --numeric-owner --xattrs --xattrs-include='*' --exclude='./dev/*' -C "$tree" -f "$2"
 mke2fs -q -F -t ext4 -d "$tree" -L root -U "$4" -b 4096 -J size=16 -m 1 \\
