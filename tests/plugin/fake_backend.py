@@ -1,0 +1,217 @@
+"""A backend without a hypervisor, as a pytest plugin: machines are folders whose guests run this machine's programs.
+
+``fake.json`` in the cache scripts it (see Script) and it writes what it does into ``journal.jsonl`` there, one event a
+line, from every process of a run. The guest command ``die`` is its kernel panic.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from pytest_hyperv import errors
+from pytest_hyperv.backends.base import Backend, Checkpoint, GuestCrash, Machine, MachineState
+from pytest_hyperv.capabilities import NAMES, Capability, HostFacts, Offer
+from pytest_hyperv.guest import OUTPUT_LIMIT, CommandResult, Output
+from pytest_hyperv.progress import Progress
+from pytest_hyperv.spec import GIB, Image, MachineSpec
+from tests.local_guest import LocalSession
+
+SCRIPT, JOURNAL, SPEC = "fake.json", "journal.jsonl", "spec.json"
+
+
+@dataclass(frozen=True)
+class Script:
+    """How the backend behaves.
+
+    ``missing`` maps capabilities that the host lacks to the reason. ``faults`` maps an operation (build, clone, warm,
+    resume, discard) to the calls that fail, by number from 1 in each process, with the name of the error's class.
+    """
+
+    name: str = "qemu"
+    missing: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    memory: int = 64 * GIB
+
+
+class Journal:
+    """What the backend did, and what it has to fail at next."""
+
+    def __init__(self, cache: Path, script: Script) -> None:
+        self._path, self._script = cache / JOURNAL, script
+        self._calls: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def note(self, operation: str, machine: str = "", purpose: str = "") -> None:
+        """Write an event down; raise when the script says so."""
+        with self._lock:
+            self._calls[operation] += 1
+            wrong = self._script.faults.get(operation, {}).get(str(self._calls[operation]))
+            event = {"event": operation, "machine": machine, "purpose": purpose, "failed": wrong, "pid": os.getpid()}
+            with self._path.open("a") as file:
+                file.write(json.dumps(event) + "\n")
+        if wrong is not None:
+            raise getattr(errors, wrong)(f"the script has {operation} fail", hint="change the script.")
+
+
+class FakeSession(LocalSession):
+    """A session whose guest can die."""
+
+    def __init__(self, machine: FakeMachine) -> None:
+        super().__init__(machine.folder)
+        self._machine = machine
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: object = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60.0,
+        on_output: Output | None = None,
+        output_limit: int = OUTPUT_LIMIT,
+    ) -> CommandResult:
+        """Run a program; ``die`` is the end of the guest."""
+        if list(argv) == ["die"]:
+            self._machine.crash = GuestCrash("panic", "Kernel panic - not syncing: asked to", time.time())
+            self.abort(errors.GuestCrashed("the guest died: asked to", machine=self._machine.name, kind="panic"))
+        assert input is None or isinstance(input, bytes)
+        return super().run(
+            argv, input=input, cwd=cwd, env=env, timeout=timeout, on_output=on_output, output_limit=output_limit
+        )
+
+
+class FakeMachine:
+    """A folder that stands for a machine; checkpoints are copies of it."""
+
+    def __init__(self, machines: Path, ident: str, spec: MachineSpec, journal: Journal) -> None:
+        self.id, self.name = ident, f"fake-{ident}"
+        self.spec, self._journal = spec, journal
+        self.home = machines / self.name
+        self.folder = self.home / "guest"
+        self.folder.mkdir(parents=True)
+        self.state = MachineState.RUNNING
+        self.crash: GuestCrash | None = None
+        self.session = FakeSession(self)
+        self.address = ""
+        self.current = ""
+        self._points: list[Checkpoint] = []
+
+    def start(self, timeout: float) -> None:  # noqa: ARG002 - it takes no time
+        """Run from now on."""
+        self.state, self.crash = MachineState.RUNNING, None
+        self.session = FakeSession(self)
+
+    def shutdown(self, timeout: float) -> None:  # noqa: ARG002
+        """Stop."""
+        self.state = MachineState.OFF
+
+    def kill(self) -> None:
+        """Stop."""
+        self.state = MachineState.OFF
+
+    def pause(self) -> None:
+        """Wait to be resumed."""
+        self.state = MachineState.PAUSED
+
+    def resume(self) -> None:
+        """Run on."""
+        self._journal.note("resume", self.name)
+        self.state = MachineState.RUNNING
+
+    def warm(self) -> None:
+        """Wait to be resumed."""
+        self._journal.note("warm", self.name)
+        self.state = MachineState.PAUSED
+
+    def checkpoint(self, name: str, *, memory: bool) -> Checkpoint:
+        """Copy the folder."""
+        point = Checkpoint(str(uuid.uuid4()), name, memory, self.current, time.time())
+        shutil.copytree(self.folder, self.home / point.id)
+        self._points.append(point)
+        self.current = point.id
+        return point
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Copy the folder back."""
+        shutil.rmtree(self.folder)
+        shutil.copytree(self.home / checkpoint.id, self.folder)
+        self.current = checkpoint.id
+        self.start(0)
+
+    def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Remove the copy."""
+        shutil.rmtree(self.home / checkpoint.id)
+        self._points.remove(checkpoint)
+
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """All points, oldest first."""
+        return tuple(self._points)
+
+    def screenshot(self) -> bytes:
+        """The first bytes of every PNG file."""
+        return b"\x89PNG\r\n\x1a\n"
+
+    def console_text(self) -> str:
+        """Its last words, if any."""
+        return self.crash.text if self.crash else ""
+
+    def discard(self) -> None:
+        """Remove the folder."""
+        self._journal.note("discard", self.name)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+class FakeBackend:
+    """Machines as folders below ``cache/machines``."""
+
+    def __init__(self, cache: Path, script: Script) -> None:
+        self.name, self.summary = script.name, "fake, no acceleration"
+        self._cache, self._script = cache, script
+        self._journal = Journal(cache, script)
+
+    def offer(self) -> Offer:
+        """Everything but what the script takes away."""
+        have = {
+            name: Capability(name not in self._script.missing, self._script.missing.get(name, "")) for name in NAMES
+        }
+        return Offer(self.name, HostFacts(self._script.memory, 8, 64 * GIB, "linux", "server"), have)
+
+    def fingerprint(self, spec: MachineSpec) -> Mapping[str, str]:  # noqa: ARG002 - the same for all
+        """Nothing it depends on ever changes."""
+        return {"fake": "1"}
+
+    def build_state(self, image: Image, spec: MachineSpec, folder: Path, progress: Progress) -> None:
+        """Write down what the machines will be."""
+        self._journal.note("build", purpose=image.name)
+        with progress.task(f"Building a fake state of {image.name}", steps=1) as task:
+            task.step("writing it down")
+            (folder / SPEC).write_text(json.dumps(asdict(replace(spec, image=image.name))))
+
+    def clone(self, state: Path, purpose: str) -> Machine:
+        """A machine of the state. Raises StateError when its file cannot be read."""
+        try:
+            spec = MachineSpec(**json.loads((state / SPEC).read_text()))
+        except (OSError, ValueError) as error:
+            raise errors.StateError(f"the state {state.name} is damaged", state=state.name) from error
+        ident = str(uuid.uuid4())
+        self._journal.note("clone", f"fake-{ident}", purpose)
+        return FakeMachine(self._cache / "machines", ident, spec, self._journal)
+
+
+@pytest.hookimpl
+def pytest_hyperv_backend(name: str, cache: Path) -> Backend | None:
+    """The fake takes the name that its script says; others stay the plugin's own."""
+    script = Script(**json.loads(path.read_text())) if (path := cache / SCRIPT).is_file() else Script()
+    return FakeBackend(cache, script) if name == script.name else None
