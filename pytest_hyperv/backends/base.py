@@ -163,7 +163,7 @@ class Backend(Protocol):
         ...
 
     def offer(self) -> Offer:
-        """What this host can do, with the reason for what it cannot; probed once, never raises."""
+        """What this host can do, with the reason for what it cannot. Raises HostError when it can make no machine."""
         ...
 
     def fingerprint(self, spec: MachineSpec) -> Mapping[str, str]:

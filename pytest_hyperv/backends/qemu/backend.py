@@ -19,8 +19,7 @@ from pytest_hyperv.backends.qemu.guest_install import server_program
 from pytest_hyperv.backends.qemu.machine import QemuMachine
 from pytest_hyperv.backends.qemu.offer import capabilities
 from pytest_hyperv.backends.qemu.saving import new_ram_file
-from pytest_hyperv.capabilities import Capability, HostFacts, Offer
-from pytest_hyperv.errors import HostError
+from pytest_hyperv.capabilities import HostFacts, Offer
 from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.spec import Image, MachineSpec
@@ -50,7 +49,7 @@ class QemuBackend:
         return f"QEMU {found.version}, {'emulated (TCG)' if found.no_kvm else 'KVM'}"
 
     def offer(self) -> Offer:
-        """What this host can do."""
+        """What this host can do. Raises HostError when QEMU or the plainest firmware is not installed."""
         facts = HostFacts(
             memory=psutil.virtual_memory().total,
             cpus=psutil.cpu_count() or 1,
@@ -58,12 +57,7 @@ class QemuBackend:
             os="linux",
             host="server",
         )
-        try:
-            no_kvm = self._probe.no_kvm
-        except HostError as error:
-            missing = Capability(False, error.message, error.hint)
-            return Offer(self.name, facts, {"uefi": missing})
-        return Offer(self.name, facts, capabilities(no_kvm))
+        return Offer(self.name, facts, capabilities(self._probe.no_kvm))
 
     def fingerprint(self, spec: MachineSpec) -> Mapping[str, str]:
         """Saved memory fits the same QEMU, acceleration, firmware and format, and holds one version of the server."""

@@ -35,6 +35,9 @@ RECEIVE = 1 << 18
 CANCEL_WITHIN = 2.0
 """Seconds a cancelled request may wait for room on the stream to say so."""
 
+LAST_WORDS = 1.0
+"""Seconds to read on after a broken stream took no more: what arrived before may name the cause."""
+
 
 def _left(deadline: float | None) -> float | None:
     return None if deadline is None else max(deadline - time.monotonic(), 0.0)
@@ -117,6 +120,16 @@ class Connection:
 
         What a deadline cut off is sent by whoever sends next, so that frames stay whole.
         """
+        try:
+            self._send_whole(data, deadline)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            self._reader.join(LAST_WORDS)
+            self.abort(SessionLost(f"the stream to the guest's server broke: {error}"))
+            raise self._ended() from error
+
+    def _send_whole(self, data: bytes, deadline: float | None) -> None:
         left = _left(deadline)
         if not self._sending.acquire(timeout=-1 if left is None else left):
             raise TimeoutError
@@ -131,11 +144,6 @@ class Connection:
                     self._wait_for_room(deadline)
                 else:
                     self._unsent = self._unsent[sent:]
-        except OSError as error:
-            if isinstance(error, TimeoutError):
-                raise
-            self.abort(SessionLost(f"the stream to the guest's server broke: {error}"))
-            raise self._ended() from error
         finally:
             self._sending.release()
 

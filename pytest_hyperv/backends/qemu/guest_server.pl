@@ -51,7 +51,7 @@ syscall $PRCTL, $PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0;
 # As a batch process we are not woken in the middle of an exit, once for each stream that it closes, but after it.
 syscall $SCHED_SETSCHEDULER, 0, $SCHED_BATCH | $SCHED_RESET_ON_FORK, my $priority = pack 'i', 0;
 umask 022;
-hello();
+hello() if $port;    # a host that had a session with our forerunner learns that it is over
 while (1) {
     leave() if $terminated;
     turn();
@@ -224,7 +224,11 @@ sub drop_requests {
 
 sub leave {
     frame('Q', 0, '');
-    for (1 .. 10) { flush_out() if $here; last if !length $out; select undef, undef, undef, 0.1 }
+    for (1 .. 10) {
+        flush_out() if $here;
+        last if !$here || !length $out;
+        select undef, undef, undef, 0.1;
+    }
     drop_requests();
     exit 0;
 }
@@ -236,7 +240,7 @@ sub run {
     my ($flags, $timeout, $window, $cwd, $count, @rest) = unpack 'CN2N/a*n(N/a*)*', $payload;
     die "malformed command\n" if !defined $count || !$count || @rest < $count || (@rest - $count) % 2;
     my @argv = splice @rest, 0, $count;
-    my $command = { id => $id, window => $window, mark => "$$." . ++$serial, stdin => '' };
+    my $command = { id => $id, window => $window, confirm => $flags & 2, mark => "$$." . ++$serial, stdin => '' };
     my ($stdin, $stdout, $stderr, $fault);
     (pipe($command->{1}, $stdout) && pipe($command->{2}, $stderr) && pipe($command->{fault}, $fault)
         && ($flags & 1 ? pipe($stdin, $command->{0}) : ($stdin = $null))) or return fail($id, $! + 0);
@@ -275,12 +279,14 @@ sub become {
     sleep 1 while 1;
 }
 
-# The pipe that would carry a failure of exec is closed by its success.
+# The pipe that would carry a failure of exec is closed by its success, so it can be read once something else was heard
+# of the program, too. The host is told of the beginning before anything else.
 sub started {
     my ($command) = @_;
+    return if defined $command->{failure};
     forget(\%reader, \$readable, fileno $command->{fault});
     sysread $command->{fault}, $command->{failure}, 4096;
-    frame('B', $command->{id}, pack 'N', $command->{pid}) if $command->{failure} eq '';
+    frame('B', $command->{id}, pack 'N', $command->{pid}) if $command->{confirm} && $command->{failure} eq '';
 }
 
 sub forward {
@@ -293,6 +299,7 @@ sub forward {
         return finish($command) if defined $command->{status} && !$command->{1} && !$command->{2};
         return;
     }
+    started($command);
     frame($stream, $command->{id}, $data);
     pause_streams($command) if ($command->{window} -= $got) <= 0;
 }
@@ -350,8 +357,8 @@ sub finish {
         $command->{linger} = now() + $LINGER;
         return;
     }
+    started($command);
     my $failure = $command->{failure};
-    sysread $command->{fault}, $failure, 4096 if !defined $failure;
     if ($failure ne '') { fail($command->{id}, unpack('N', $failure), substr $failure, 4) }
     else { frame('X', $command->{id}, pack 'NC', $command->{status}, $command->{why} || 0) }
     delete $request{ $command->{id} };

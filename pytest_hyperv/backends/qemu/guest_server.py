@@ -135,7 +135,7 @@ class GuestServer:
             elif frame.kind in STREAMS:
                 output.take(STREAMS[frame.kind], frame.payload)
                 self._connection.consumed(channel, len(frame.payload), deadline)
-            else:
+            elif frame.kind != Kind.BEGUN:
                 return frame
 
     def spawn(
@@ -146,8 +146,9 @@ class GuestServer:
         channel = self._start(argv, RunFlags.STDIN | RunFlags.CONFIRM, cwd, env, 0.0, deadline)
         try:
             first = channel.next(deadline)
+            if first is not None and first.kind == Kind.FAILED:
+                exit_of(first, argv)
             if first is None or first.kind != Kind.BEGUN:
-                exit_of(first or channel.final(deadline), argv)
                 raise SessionLost(f"the guest's server did not say that `{shlex.join(argv)}` began")
             return ServerProcess(self._connection, channel, argv, read_begun(first))
         except TimeoutError:

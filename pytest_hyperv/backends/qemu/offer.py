@@ -9,7 +9,6 @@ from pytest_hyperv.backends.qemu.firmware import choose
 from pytest_hyperv.backends.qemu.tools import SWTPM
 from pytest_hyperv.capabilities import Capability
 from pytest_hyperv.errors import HostError
-from pytest_hyperv.spec import SecureBoot
 
 SETUP = "run `pytest-hyperv setup`"
 NESTED = (Path("/sys/module/kvm_intel/parameters/nested"), Path("/sys/module/kvm_amd/parameters/nested"))
@@ -17,10 +16,14 @@ YES = Capability(True)
 
 
 def capabilities(no_kvm: str) -> dict[str, Capability]:
-    """Every capability this backend knows; ``no_kvm`` is why KVM cannot be used, "" when it can."""
+    """Every capability this backend knows; ``no_kvm`` is why KVM cannot be used, "" when it can.
+
+    Raises HostError when not even firmware without Secure Boot is there: no machine at all can be made then.
+    """
+    choose("off")
     return {
-        "uefi": _firmware("off"),
-        "secure-boot": _firmware("uefi-ca"),
+        "uefi": YES,
+        "secure-boot": _secure_boot(),
         "tpm": YES if shutil.which(SWTPM) else Capability(False, "swtpm is not installed", SETUP),
         "nested": YES if no_kvm else _nested_kvm(),
         "checkpoints": YES,
@@ -35,9 +38,9 @@ def capabilities(no_kvm: str) -> dict[str, Capability]:
     }
 
 
-def _firmware(secure_boot: SecureBoot) -> Capability:
+def _secure_boot() -> Capability:
     try:
-        choose(secure_boot)
+        choose("uefi-ca")
     except HostError as error:
         return Capability(False, error.message, SETUP)
     return YES
