@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, get_args
@@ -75,7 +76,7 @@ def _positive(value: object) -> int:
 
 
 def _seconds(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
         raise ValueError(f"{value!r} is no number of seconds")
     return float(value)
 
@@ -136,8 +137,10 @@ MINIMUMS: dict[str, Callable[[object], Any]] = {
 
 
 def marks_of(item: Marked) -> list[Mark]:
-    """The markers of a test that this plugin reads, outermost first."""
-    return [Mark(mark.name, mark.args, mark.kwargs) for mark in item.iter_markers() if mark.name in MARKERS][::-1]
+    """The markers of a test that this plugin reads, outermost first; those of its parameters come last."""
+    of_parameters = [id(mark) for mark in getattr(getattr(item, "callspec", None), "marks", ())]
+    nearest_first = sorted(item.iter_markers(), key=lambda mark: id(mark) not in of_parameters)
+    return [Mark(mark.name, mark.args, mark.kwargs) for mark in nearest_first if mark.name in MARKERS][::-1]
 
 
 def wish_of(marks: Iterable[Mark], settings: Settings) -> Wish:
@@ -188,7 +191,7 @@ def _consistent(spec: MachineSpec, arguments: Mapping[str, Any]) -> None:
 
 def _requirements(mark: Mark) -> Requirements:
     for name in mark.args:
-        if name not in NAMES:
+        if not isinstance(name, str) or name not in NAMES:
             raise MarkerError(f"hyperv_requires: {name!r} is no capability{_meant(name, NAMES)}", hint=_allowed(NAMES))
     minimums = _checked(Mark(mark.name, (), mark.kwargs), MINIMUMS)
     return Requirements(frozenset(mark.args), **minimums)

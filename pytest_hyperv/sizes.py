@@ -14,9 +14,15 @@ def parse_size(value: object) -> int:
         return value
     found = _FORM.fullmatch(value) if isinstance(value, str) else None
     unit = _UNITS.get(found[2].upper()) if found else None
-    if found is None or unit is None or float(found[1]) <= 0:
+    size = _times(found[1], unit) if found and unit else 0
+    if size <= 0:
         raise ValueError(f'{value!r} is no size: write bytes, or a number and a unit such as "512MiB" or "4GiB"')
-    return int(float(found[1]) * unit)
+    return size
+
+
+def _times(number: str, unit: int) -> int:
+    whole, _, part = number.partition(".")
+    return int(whole + part) * unit // 10 ** len(part)
 
 
 def parse_memory(value: object) -> int:

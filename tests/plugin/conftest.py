@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+import pytest_hyperv.lending  # noqa: F401 - what is loaded now is not loaded again by every run in this process
 from pytest_hyperv.images import DiskFacts, ImageStore
 from pytest_hyperv.progress import Silent
 from pytest_hyperv.spec import MIB
 from tests.plugin.fake_backend import JOURNAL, SCRIPT, Script
 
 ROOT = Path(__file__).parents[2]
+PLUGINS = ("-p", "tests.plugin.fake_backend", "-p", "no:hypothesispytest")
+"""Hypothesis is imported whole, in every run, for its part of the summary."""
 
 
 class Bed:
@@ -39,11 +42,11 @@ class Bed:
 
     def run(self, *arguments: str) -> pytest.RunResult:
         """Run the suite in this process."""
-        return self._pytester.runpytest_inprocess("-p", "tests.plugin.fake_backend", "-rA", *arguments)
+        return self._pytester.runpytest_inprocess(*PLUGINS, "-rA", *arguments)
 
     def run_apart(self, *arguments: str) -> pytest.RunResult:
         """Run the suite in a process of its own."""
-        return self._pytester.runpytest_subprocess("-p", "tests.plugin.fake_backend", "-rA", *arguments)
+        return self._pytester.runpytest_subprocess(*PLUGINS, "-rA", *arguments)
 
     def events(self, *kinds: str) -> list[dict[str, Any]]:
         """What the backend did, in order; of these kinds when any are named."""

@@ -2,6 +2,8 @@
 
 ``fake.json`` in the cache scripts it (see Script) and it writes what it does into ``journal.jsonl`` there, one event a
 line, from every process of a run. The guest command ``die`` is its kernel panic.
+
+PYTEST_DONT_REWRITE: this process has it already when the runs in it load it as a plugin.
 """
 
 from __future__ import annotations
