@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
@@ -86,9 +87,12 @@ def _watched() -> list[str]:
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """End the program's whole process group, if it still runs."""
+    """End the program, if it still runs, and its whole process group where there are such."""
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 

@@ -101,10 +101,11 @@ def build(folder: Path, task: Task) -> Built:
 
 def _namespace() -> list[str]:
     """What to put before a command that must give files to any owner."""
+    mmdebstrap = find_program("mmdebstrap", image=NAME)
     if os.geteuid() == 0:
         return []
     find_program("newuidmap", image=NAME)
-    return [find_program("mmdebstrap", image=NAME), "--unshare-helper"]
+    return [mmdebstrap, "--unshare-helper"]
 
 
 @contextmanager
