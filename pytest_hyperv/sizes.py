@@ -22,7 +22,7 @@ def parse_size(value: object) -> int:
 
 def _times(number: str, unit: int) -> int:
     whole, _, part = number.partition(".")
-    return int(whole + part) * unit // 10 ** len(part)
+    return int(whole + part) * unit // int("1" + "0" * len(part))
 
 
 def parse_memory(value: object) -> int:
