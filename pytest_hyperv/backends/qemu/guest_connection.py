@@ -193,12 +193,14 @@ class Connection:
                 continue
             with self._lock:
                 channel = self._channels.get(frame.request)
-                if channel is not None and frame.kind in FINAL:
-                    del self._channels[frame.request]
-                if channel is None and frame.request > self._last:
-                    raise WireError(f"an answer to request {frame.request}, which nobody made")
+                made = frame.request <= self._last
             if channel is not None:
                 channel.deliver(frame)
+            elif not made:
+                raise WireError(f"an answer to request {frame.request}, which nobody made")
+            if frame.kind in FINAL:
+                with self._lock:
+                    self._channels.pop(frame.request, None)
 
     def _hear(self, frame: Frame) -> None:
         if frame.kind == Kind.BYE:

@@ -16,7 +16,7 @@ my $PIECE      = 1 << 16;    # bytes read from a pipe or file at a time; a pipe 
 my $ROOM       = 1 << 18;    # bytes waiting for the host above which no pipe or file is read
 my $FLOOD      = 1 << 22;    # the same, above which not even the host is read: it asks and does not listen
 my $LINGER     = 1;          # seconds that background children may hold a finished command's streams
-my $IDLE       = 5;          # seconds between looks at flags of signals that came just before select()
+my $IDLE       = 5;          # seconds between looks for a signal that came just before select()
 my $SYNC       = "\xff\x00" x 7 . "\xff\xfe";    # from the host, then 16 bytes of token; never inside a frame
 my $SYNCED     = "\xff\x00" x 7 . "\xff\xfd";    # the answer, then the same token
 my ($EINTR, $EAGAIN, $EIO, $EISDIR, $EINVAL, $ENOSYS, $ECANCELED) = (4, 11, 5, 21, 22, 38, 125);
@@ -60,7 +60,7 @@ while (1) {
 # --- the loop ---------------------------------------------------------------------------------------------------------
 
 sub turn {
-    my $wait = $terminated ? 0 : timers();
+    my $wait = timers();
     for my $read (values %get) { pump($read) while $read->{window} > 0 && length $out < $ROOM && $get{ $read->{id} } }
     flush_out() if $here;
     my $room = length $out < $ROOM;
@@ -72,7 +72,7 @@ sub turn {
     }
     elsif ($listener) { vec($r, fileno $listener, 1) = 1 }
     else { vec($w, fileno $port, 1) = 1 }    # without a host a port always reads as hung up, but is not writable
-    my $ready = select $r, $w, undef, $wait;
+    my $ready = select $r, $w, undef, $terminated ? 0 : $wait;
     return $ready || reap() if $ready <= 0;
     host_is_back($r, $w) if !$here;
     read_port() if $here && vec($r, fileno $port, 1);
