@@ -49,7 +49,7 @@ class Lab:
     @cached_property
     def cache(self) -> Path:
         """The folder of images, states and machines; what dead runs left there is removed first."""
-        cache = prepare_cache(self.settings.cache) if self.settings.cache else default_cache()
+        cache = prepare_cache(self.settings.cache or default_cache())
         Ledger(cache / "machines").reap()
         sweep(cache / "states")
         return cache

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import click
 
-from pytest_hyperv.cache import VARIABLE, default_cache, prepare_cache
+from pytest_hyperv.cache import VARIABLE, default_cache
 
 
-def _prepared(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path:  # noqa: ARG001
-    return prepare_cache(value) if value else default_cache()
+def _named(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path:  # noqa: ARG001
+    return value.absolute() if value else default_cache()
 
 
 cache_option = click.option(
     "--cache",
     envvar=VARIABLE,
     type=click.Path(file_okay=False, path_type=Path),
-    callback=_prepared,
+    callback=_named,
     help=f"Folder of images, states and machines, also {VARIABLE}.  [default: the user's cache folder]",
 )
-"""``--cache DIR``; hands the command the folder, made if need be."""
+"""``--cache DIR``; hands the command the folder, which need not exist."""

@@ -9,8 +9,8 @@ from typing import cast, get_args
 
 import click
 
-from pytest_hyperv.cache import VARIABLE, default_cache
-from pytest_hyperv.cli.screen import progress_here
+from pytest_hyperv.cli.cache_option import cache_option
+from pytest_hyperv.cli.screen import progress_here, table
 from pytest_hyperv.errors import ImageError
 from pytest_hyperv.image_files import DiskFormat
 from pytest_hyperv.images import RECIPES, DiskFacts, ImageStore
@@ -20,16 +20,11 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print facts a pr
 
 
 @click.group()
-@click.option(
-    "--cache",
-    envvar=VARIABLE,
-    type=click.Path(file_okay=False, path_type=Path),
-    help=f"Folder of images, states and machines, also {VARIABLE}.  [default: the user's cache folder]",
-)
+@cache_option
 @click.pass_context
-def command(ctx: click.Context, cache: Path | None) -> None:
+def command(ctx: click.Context, cache: Path) -> None:
     """Golden images: sealed disks that machines are made from."""
-    ctx.obj = ImageStore((cache.absolute() if cache else default_cache()) / "images")
+    ctx.obj = ImageStore(cache / "images")
 
 
 @command.command("list")
@@ -44,9 +39,7 @@ def list_images(store: ImageStore, as_json: bool) -> None:
     rows: list[tuple[str, ...]] = [("NAME", "SYSTEM", "COMMANDS BY", "SECURE BOOT", "DISK", "MADE", "KERNEL")]
     rows += [_row(image) for image in images]
     rows += [(name, "linux", "", "", "", "not built yet", "") for name in RECIPES if name not in store.names()]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    click.echo(table(rows))
 
 
 @command.command()

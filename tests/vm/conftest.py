@@ -9,12 +9,16 @@ import pytest
 
 from pytest_hyperv.lab import lab_of
 from pytest_hyperv.ledger import Ledger
+from pytest_hyperv.markers import marks_of, wish_of
 
 
 @pytest.fixture
 def own_cache(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A cache whose machines are this test's alone; images and states are those of the outer run."""
-    shared = lab_of(request.config).cache
+    """A cache whose machines are this test's alone; images and states are those of the outer run, built already."""
+    lab = lab_of(request.config)
+    wish = wish_of(marks_of(request.node), lab.settings)
+    lab.pool(lab.backend_name()).states.ensure(lab.images.get(wish.spec.image), wish.spec, lab.progress)
+    shared = lab.cache
     cache = tmp_path / "cache"
     cache.mkdir()
     for name in ("images", "states"):

@@ -26,7 +26,8 @@ from pytest_hyperv.spec import Image, MachineSpec
 
 FIRST_BOOT = 600.0
 """Seconds the first boot of a state may take on a slow host under emulation; it takes 20 to 40 on two idle cores."""
-SETTLE = ["systemctl", "is-system-running", "--wait"]
+SETTLE = ["sh", "-c", "systemctl is-system-running --wait; udevadm settle"]
+"""A booted guest still loads modules for a second or two; what is saved must not."""
 
 
 class QemuBackend:

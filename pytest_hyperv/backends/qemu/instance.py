@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_hyperv.backends.qemu import tpm
@@ -48,6 +49,15 @@ def _through_folder(folder: Path, channel: str, act: Callable[[socket.socket, st
     return sock
 
 
+@dataclass(frozen=True)
+class Launch:
+    """How a process is started: its arguments, once the channels' descriptors are known, and its surroundings."""
+
+    argv: Callable[[Channels], list[str]]
+    with_tpm: bool
+    environment: dict[str, str]
+
+
 class Instance:
     """A QEMU process whose sockets were connected before it started, so that nothing has to be polled for."""
 
@@ -55,10 +65,8 @@ class Instance:
         self,
         name: str,
         folder: Path,
+        launch: Launch,
         *,
-        argv: Callable[[Channels], list[str]],
-        with_tpm: bool,
-        environment: dict[str, str],
         on_event: Callable[[Event], None],
         on_end: Callable[[], None],
     ) -> None:
@@ -68,7 +76,7 @@ class Instance:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._sockets: dict[str, socket.socket] = {}
         try:
-            self._start(argv, with_tpm, environment)
+            self._start(launch)
             self.monitor.connect(self._sockets.pop("monitor"), START)
         except BaseException as error:
             self.kill()
@@ -76,21 +84,21 @@ class Instance:
                 raise self._explained(error) from error
             raise
 
-    def _start(self, argv: Callable[[Channels], list[str]], with_tpm: bool, environment: dict[str, str]) -> None:
+    def _start(self, launch: Launch) -> None:
         with ExitStack() as ours:
             listeners = {channel: ours.enter_context(_listen(self.folder, channel)) for channel in CHANNELS}
             for channel in CHANNELS:
                 self._sockets[channel] = connect(self.folder, channel)
             inherited = {channel: listener.fileno() for channel, listener in listeners.items()}
-            if with_tpm:
-                process, control = tpm.start(self.folder, environment)
+            if launch.with_tpm:
+                process, control = tpm.start(self.folder, launch.environment)
                 self._processes.append(process)
                 inherited["tpm"] = ours.enter_context(control).fileno()
             errors = ours.enter_context((self.folder / ERRORS).open("wb"))
             self._processes.append(
                 subprocess.Popen(
-                    argv(Channels(**inherited)),
-                    env=environment,
+                    launch.argv(Channels(**inherited)),
+                    env=launch.environment,
                     cwd=self.folder,
                     stdin=subprocess.DEVNULL,
                     stdout=errors,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from pytest_hyperv.backends.base import GuestCrash, MachineState
 from pytest_hyperv.backends.qemu import console, road
-from pytest_hyperv.backends.qemu.command_line import DISK_NODE, Channels
-from pytest_hyperv.backends.qemu.instance import Instance
+from pytest_hyperv.backends.qemu.command_line import DISK_NODE
+from pytest_hyperv.backends.qemu.instance import Instance, Launch
 from pytest_hyperv.backends.qemu.qmp import Event, Monitor
 from pytest_hyperv.errors import GuestCrashed, HostError, HypervError, MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
@@ -25,16 +24,7 @@ WORDS = {
 class Life:
     """From power-on, or from a saved state, until the process ends. Never started twice."""
 
-    def __init__(
-        self,
-        name: str,
-        folder: Path,
-        *,
-        argv: Callable[[Channels], list[str]],
-        with_tpm: bool,
-        environment: dict[str, str],
-        server_inside: bool,
-    ) -> None:
+    def __init__(self, name: str, folder: Path, launch: Launch, *, server_inside: bool) -> None:
         """Start the process. ``server_inside``: the saved state holds the kept guest server.
 
         ``server_inside`` and ``disk_node``, the name of the topmost disk in QEMU's block graph, are kept up to date.
@@ -48,15 +38,7 @@ class Life:
         self._fault: HypervError | None = None
         self._paused = self._ending = self._ended = False
         self._console_before = console.size(folder)
-        self._instance = Instance(
-            name,
-            folder,
-            argv=argv,
-            with_tpm=with_tpm,
-            environment=environment,
-            on_event=self._on_event,
-            on_end=self._on_end,
-        )
+        self._instance = Instance(name, folder, launch, on_event=self._on_event, on_end=self._on_end)
 
     @property
     def monitor(self) -> Monitor:

@@ -13,6 +13,7 @@ from pytest_hyperv.backends.qemu.blueprint import Blueprint
 from pytest_hyperv.backends.qemu.bundle import Bundle
 from pytest_hyperv.backends.qemu.checkpoints import CheckpointStore
 from pytest_hyperv.backends.qemu.command_line import DISK_NODE, VARIABLES, Channels, Ram, disk_chain
+from pytest_hyperv.backends.qemu.instance import Launch
 from pytest_hyperv.backends.qemu.life import Life
 from pytest_hyperv.errors import HostError, MachineError, MachineStateError
 from pytest_hyperv.guest import GuestSession
@@ -239,11 +240,8 @@ class QemuMachine:
             life.monitor,
             self._folder,
             folder,
-            argv=lambda layers, ram, channels: self._argv(layers, ram, channels, incoming=True),
-            layers=list(self._below),
             ram_size=self._blueprint.ram_size,
-            with_tpm=self.spec.tpm,
-            environment=self._record.environment,
+            launch=lambda top, ram: self._launch([*self._below, top], ram, incoming=True),
         )
 
     def _freeze_disk(self, life: Life | None) -> tuple[Path, ...]:
@@ -297,20 +295,16 @@ class QemuMachine:
 
     def _new_life(self, ram: Ram, *, incoming: bool, server_inside: bool) -> Life:
         assert self._top is not None
-        layers = [*self._below, self._top]
-        return Life(
-            self.name,
-            self._folder,
-            argv=lambda channels: self._argv(layers, ram, channels, incoming=incoming),
-            with_tpm=self.spec.tpm,
-            environment=self._record.environment,
-            server_inside=server_inside,
-        )
+        launch = self._launch([*self._below, self._top], ram, incoming=incoming)
+        return Life(self.name, self._folder, launch, server_inside=server_inside)
 
-    def _argv(self, layers: list[Path], ram: Ram, channels: Channels, *, incoming: bool) -> list[str]:
-        return self._blueprint.command_line(
-            name=self.name, uuid=self.id, layers=layers, ram=ram, channels=channels, incoming=incoming
-        )
+    def _launch(self, layers: list[Path], ram: Ram, *, incoming: bool) -> Launch:
+        def argv(channels: Channels) -> list[str]:
+            return self._blueprint.command_line(
+                name=self.name, uuid=self.id, layers=layers, ram=ram, channels=channels, incoming=incoming
+            )
+
+        return Launch(argv, self.spec.tpm, self._record.environment)
 
     def _disk_trouble(self, what: str, error: OSError) -> HostError | MachineError:
         return HostError(

@@ -13,13 +13,11 @@ from pathlib import Path
 
 from pytest_hyperv.backends.qemu import migration, overlay
 from pytest_hyperv.backends.qemu.bundle import DEVICES, RAM
-from pytest_hyperv.backends.qemu.command_line import VARIABLES, Channels, Ram
-from pytest_hyperv.backends.qemu.instance import Instance
+from pytest_hyperv.backends.qemu.command_line import VARIABLES, Ram
+from pytest_hyperv.backends.qemu.instance import Instance, Launch
 from pytest_hyperv.backends.qemu.qmp import Monitor
 
 TWIN = "twin"
-Argv = Callable[[list[Path], Ram, Channels], list[str]]
-"""Builds a command line, waiting for a saved state, from disk layers, memory and channels."""
 
 
 def new_ram_file(path: Path, size: int) -> Ram:
@@ -36,36 +34,20 @@ def save_devices(monitor: Monitor, folder: Path) -> None:
 
 
 def save_through_twin(
-    name: str,
-    monitor: Monitor,
-    source: Path,
-    folder: Path,
-    *,
-    argv: Argv,
-    layers: list[Path],
-    ram_size: int,
-    with_tpm: bool,
-    environment: dict[str, str],
+    name: str, monitor: Monitor, source: Path, folder: Path, *, ram_size: int, launch: Callable[[Path, Ram], Launch]
 ) -> None:
     """Save the stopped machine behind ``monitor``, which lives in ``source``, into ``folder``: memory and devices.
 
-    ``layers`` are disks the twin may open read-only; it never runs, so what they hold does not matter. The source is
-    left as it was, ready to run on.
+    ``launch`` tells how to start the twin on an overlay of its own and on its memory. It never runs, so what lies
+    below the overlay does not matter, as long as it can be opened read-only. The source is left as it was, ready to
+    run on.
     """
     ram = new_ram_file(folder / RAM, ram_size)
     twin_folder = folder / TWIN
     twin_folder.mkdir(mode=0o700)
     shutil.copyfile(source / VARIABLES, twin_folder / VARIABLES)
     top = overlay.make_overlay(source / overlay.TEMPLATE, twin_folder / "disk.qcow2")
-    twin = Instance(
-        f"{name}-twin",
-        twin_folder,
-        argv=lambda channels: argv([*layers, top], ram, channels),
-        with_tpm=with_tpm,
-        environment=environment,
-        on_event=lambda _: None,
-        on_end=lambda: None,
-    )
+    twin = Instance(f"{name}-twin", twin_folder, launch(top, ram), on_event=lambda _: None, on_end=lambda: None)
     try:
         migration.transfer(monitor, twin.monitor)
         migration.send_file(twin.monitor, folder / DEVICES)
