@@ -1,0 +1,117 @@
+"""Settings resolved from four places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_hyperv.errors import SettingsError
+from pytest_hyperv.options import OPTIONS
+from pytest_hyperv.settings import Settings, resolve
+from pytest_hyperv.spec import MIB
+
+VALUES = {
+    "backend": ["auto", "hyperv", "qemu"],
+    "image": ["debian-12", "windows"],
+    "memory": ["64MiB", "1GiB"],
+    "cpus": ["1", "2", "16"],
+    "strict": ["0", "TRUE", "no", "on"],
+    "spares": ["0", "1", "7"],
+    "cache": ["/a", "/b/c"],
+}
+PARSERS = {option.name: option.parse for option in OPTIONS}
+VARIABLES = {option.name: option.variable for option in OPTIONS}
+
+
+def resolved(
+    line: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    ini: Mapping[str, str] | None = None,
+) -> Settings:
+    """Settings of these places; the environment goes by its variables' names."""
+    lines = {f"hyperv_{name}": value for name, value in (line or {}).items()}
+    files = {f"hyperv_{name}": value for name, value in (ini or {}).items()}
+    return resolve(lines.get, environment or {}, lambda key: files.get(key, ""))
+
+
+def test_every_option_is_a_field_and_every_field_an_option() -> None:
+    assert [option.name for option in OPTIONS] == [field.name for field in fields(Settings)][:-1]
+    assert set(VALUES) == set(PARSERS)
+
+
+def test_the_names_of_an_option_follow_one_prefix() -> None:
+    names = [(option.flag_name, option.key, option.variable) for option in OPTIONS]
+    assert names[0] == ("--hyperv-backend", "hyperv_backend", "PYTEST_HYPERV_BACKEND")
+    assert len({name for three in names for name in three}) == 3 * len(OPTIONS)
+
+
+def test_nothing_said_is_all_defaults() -> None:
+    settings = resolved()
+    assert settings == Settings("auto", "debian-12", 512 * MIB, 1, strict=False, spares=1, cache=None)
+    assert settings.told() == []
+    assert set(settings.origins.values()) == {"default"}
+
+
+places = st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in VALUES.items()})
+
+
+@given(line=places, environment=places, ini=places)
+def test_command_line_beats_environment_beats_ini_beats_default(
+    line: dict[str, str], environment: dict[str, str], ini: dict[str, str]
+) -> None:
+    settings = resolved(line, {VARIABLES[name]: value for name, value in environment.items()}, ini)
+    for option in OPTIONS:
+        ordered = (
+            ("command line", line),
+            (f"environment {option.variable}", environment),
+            ("ini file", ini),
+            ("default", {option.name: option.default}),
+        )
+        origin, text = next((place, given[option.name]) for place, given in ordered if option.name in given)
+        assert settings.origins[option.name] == origin
+        assert getattr(settings, option.name) == option.parse(text)
+        assert any(told.startswith(f"{option.name}=") for told in settings.told()) == (origin != "default")
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("Yes", True), ("on", True), ("0", False), ("OFF", False)])
+def test_flags_are_words(text: str, value: bool) -> None:
+    assert resolved(environment={"PYTEST_HYPERV_STRICT": text}).strict is value
+
+
+def test_the_cache_may_begin_with_a_tilde_and_be_relative(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert resolved({"cache": "~/kept"}).cache == tmp_path / "kept"
+    assert resolved({"cache": "here"}).cache == tmp_path / "here"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("backend", "QEMU"),
+        ("memory", "lots"),
+        ("memory", "1MiB"),
+        ("cpus", "0"),
+        ("cpus", "two"),
+        ("cpus", "1.0"),
+        ("cpus", "²"),
+        ("cpus", "٣"),
+        ("spares", "-1"),
+        ("strict", "perhaps"),
+    ],
+)
+def test_a_wrong_value_names_the_option_its_place_what_is_accepted_and_the_default(name: str, text: str) -> None:
+    for place, said in (
+        ("command line", ({name: text}, {}, {})),
+        (f"environment {VARIABLES[name]}", ({}, {VARIABLES[name]: text}, {})),
+        ("ini file", ({}, {}, {name: text})),
+    ):
+        with pytest.raises(SettingsError) as refused:
+            resolved(*said)
+        assert refused.value.message.startswith(f"--hyperv-{name} ({place}): {text!r} is n")
+        assert "the default is " in refused.value.hint
