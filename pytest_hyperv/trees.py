@@ -84,7 +84,7 @@ def copy_tree_out(session: GuestSession, source: str, target: Path, timeout: flo
         except (tarfile.TarError, EOFError, OSError, ValueError) as error:
             why = stream.errors.decode(errors="replace").strip() or error
             raise CopyError(f"{source} could not be copied to {target}: {why}", path=source) from error
-        _finish(process, source, timeout)
+        _finish(process, source, timeout, stream.errors)
         fresh.chmod(0o755)
         fresh.rename(target)
     except BaseException:
@@ -93,8 +93,8 @@ def copy_tree_out(session: GuestSession, source: str, target: Path, timeout: flo
         raise
 
 
-def _finish(process: GuestProcess, path: str, timeout: float) -> None:
-    errors = b""
+def _finish(process: GuestProcess, path: str, timeout: float, errors: bytes = b"") -> None:
+    """Wait for the end of tar, which must be a good one; ``errors`` is what it complained of so far."""
     while (piece := process.read(timeout)) is not None:
         errors = (errors + piece[1])[-2000:]
     code = process.wait(timeout)
@@ -115,7 +115,7 @@ def _extract(archive: tarfile.TarFile, root: Path) -> None:
     folders: list[tuple[Path, int]] = []
     for member in archive:
         path = _inside(root, member.name)
-        if path == root:
+        if path == root and member.isdir():
             continue
         if member.isdir():
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
