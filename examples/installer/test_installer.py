@@ -110,5 +110,6 @@ def test_purge_leaves_nothing_behind(vm: VirtualMachine) -> None:
             install(vm, version)
         assert listing(vm) > before, "the package added files and changed none that were there"
         vm.run(["dpkg", "--purge", "greeter"]).check()
-        assert sorted(listing(vm) ^ before) == [], f"left behind after {' and '.join(versions)}"
+        changed = sorted(listing(vm) ^ before)
+        assert not changed, "\n".join([f"left behind or changed by {' and '.join(versions)}:", *changed])
     assert [child.name for child in vm.checkpoints.root.children] == ["clean"]
