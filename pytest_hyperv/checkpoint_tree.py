@@ -31,13 +31,17 @@ class CheckpointTree:
 
     @classmethod
     def of(cls, checkpoints: Sequence[Checkpoint], *, current: str) -> CheckpointTree:
-        """The tree of ``checkpoints``, oldest first among siblings; ``current`` is an id, "" for the root."""
+        """The tree of ``checkpoints``, oldest first among siblings; ``current`` is an id, "" for the root.
+
+        One whose parent is gone grows from the root.
+        """
+        known = {point.id for point in checkpoints}
 
         def grown_from(parent: str) -> tuple[CheckpointNode, ...]:
             return tuple(
                 CheckpointNode(point.name, point, point.id == current, grown_from(point.id))
                 for point in checkpoints
-                if point.parent == parent
+                if (point.parent if point.parent in known else "") == parent
             )
 
         return cls(CheckpointNode(ROOT, None, not current, grown_from("")))

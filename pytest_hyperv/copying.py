@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from pytest_hyperv.errors import CopyError
-from pytest_hyperv.guest import GuestSession
+from pytest_hyperv.guest import FileFacts, GuestSession
 from pytest_hyperv.trees import copy_tree_in, copy_tree_out
 
 PIECE = 1 << 20
@@ -18,9 +18,10 @@ def copy_in(session: GuestSession, source: Path, target: str, timeout: float) ->
     """Copy a file or folder into the guest, into ``target`` when that is a folder there or ends in a slash."""
     if not source.exists():
         raise CopyError(f"{source} does not exist on this host", path=str(source))
-    facts = session.stat(target)
+    facts = _facts(session, target)
     if target.endswith(("/", "\\")) or (facts is not None and facts.kind == "directory"):
-        target = target.rstrip("/\\") + _separator(target) + source.resolve().name
+        name = source.name if source.name not in ("", "..") else source.resolve().name
+        target = target.rstrip("/\\") + _separator(target) + name
     if source.is_dir():
         copy_tree_in(session, source, target, timeout)
     else:
@@ -29,9 +30,7 @@ def copy_in(session: GuestSession, source: Path, target: str, timeout: float) ->
 
 def copy_out(session: GuestSession, source: str, target: Path, timeout: float) -> Path:
     """Copy a guest's file or folder to the host, into ``target`` when that is a folder; returns the new path."""
-    facts = session.stat(source)
-    if facts is not None and facts.kind == "symlink":
-        facts = session.stat(source.rstrip("/\\") + _separator(source) + ".") or facts
+    facts = _facts(session, source)
     if facts is None:
         raise CopyError(f"{source} does not exist in the guest", path=source)
     if target.is_dir():
@@ -43,19 +42,28 @@ def copy_out(session: GuestSession, source: str, target: Path, timeout: float) -
     return target
 
 
+def _facts(session: GuestSession, path: str) -> FileFacts | None:
+    """Facts of a guest's path; a link to a folder is that folder."""
+    facts = session.stat(path)
+    if facts is not None and facts.kind == "symlink":
+        return session.stat(path.rstrip("/\\") + _separator(path) + ".") or facts
+    return facts
+
+
 def _receive(session: GuestSession, source: str, target: Path, timeout: float) -> None:
     """Write beside ``target`` first, so that it is whole or not there."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, fresh = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
-            for piece in session.read_file(source, timeout=timeout):
-                file.write(piece)
-        Path(fresh).replace(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, fresh = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                for piece in session.read_file(source, timeout=timeout):
+                    file.write(piece)
+            Path(fresh).replace(target)
+        finally:
+            Path(fresh).unlink(missing_ok=True)
     except OSError as error:
         raise CopyError(f"{target} cannot be written: {error.strerror}", path=str(target)) from error
-    finally:
-        Path(fresh).unlink(missing_ok=True)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

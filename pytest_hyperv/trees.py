@@ -73,8 +73,19 @@ def copy_tree_out(session: GuestSession, source: str, target: Path, timeout: flo
     """
     if target.exists():
         raise CopyError(f"{target} exists already, a folder is only copied to a new place", path=str(target))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise CopyError(f"{target} cannot be made: {error.strerror}", path=str(target)) from error
+    try:
+        _receive(session, source, target, fresh, timeout)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+
+
+def _receive(session: GuestSession, source: str, target: Path, fresh: Path, timeout: float) -> None:
     process = session.spawn(["tar", "-cf", "-", "-C", source, "."])
     try:
         stream = _Source(process, timeout)
@@ -89,7 +100,6 @@ def copy_tree_out(session: GuestSession, source: str, target: Path, timeout: flo
         fresh.rename(target)
     except BaseException:
         process.kill()
-        shutil.rmtree(fresh, ignore_errors=True)
         raise
 
 
