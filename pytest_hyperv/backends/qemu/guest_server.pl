@@ -3,7 +3,6 @@
 #
 #     guest_server.pl [--daemon] /dev/virtio-ports/NAME     a virtio-serial port; the host comes and goes
 #     guest_server.pl --accept FD                           an inherited listening socket; the host comes and goes
-#     guest_server.pl --fd FD                               an inherited connected stream; ends with it
 #
 # The wire is described in docs/guest-server.md. Only the perl interpreter is used, not one module: each would be
 # paid for in memory, and every fork copies the page tables of that memory. Hence the numbers of Linux's system calls.
@@ -31,7 +30,7 @@ my %SYSCALLS = (62 => [228, 227, 157, 112, 292, 3, 144], 183 => $GENERIC, 243 =>
 my ($CLOCK_GETTIME, $CLOCK_SETTIME, $PRCTL, $SETSID, $DUP3, $CLOSE, $SCHED_SETSCHEDULER) = @{ $SYSCALLS{elf_machine()}
     or die "guest_server: no system call numbers for this processor\n" };
 
-my ($port, $listener, $ends_with_host);
+my ($port, $listener);
 open my $null, '<', '/dev/null' or die "guest_server: /dev/null: $!\n";
 my ($here, $synced, $delay) = (0, 0, 0);    # host connected; token seen; seconds to wait before believing it is back
 my ($in, $out) = ('', '');                  # bytes received and not parsed; bytes to send
@@ -118,10 +117,8 @@ sub open_port {
     my $daemon = @_ && $_[0] eq '--daemon' && shift;
     my ($way, $fd) = @_;
     if (@_ == 2 && $way eq '--accept') { open $listener, '+<&=', $fd or die "guest_server: descriptor $fd: $!\n" }
-    elsif (@_ == 2 && $way eq '--fd') { open $port, '+<&=', $fd or die "guest_server: descriptor $fd: $!\n" }
     elsif (@_ == 1) { sysopen $port, $way, $O_RDWR | $O_NONBLOCK or die "guest_server: $way: $!\n" }
-    else { die "usage: guest_server.pl [--daemon] PORT | --accept FD | --fd FD\n" }
-    $ends_with_host = $way eq '--fd';
+    else { die "usage: guest_server.pl [--daemon] PORT | --accept FD\n" }
     fcntl $_, $F_SETFD, 1 for grep { $_ } $listener, $port;
     prepare_port() if $port;
     return if !$daemon;
@@ -150,16 +147,28 @@ sub fail {
     frame('F', $id, pack('N', $errno) . $text);
 }
 
+# A frame with what can be read now, read to where it is sent from: an emulated processor copies slowly.
+sub frame_from {
+    my ($handle, $kind, $id, $most) = @_;
+    my $at = length $out;
+    $out .= "\0" x 9;
+    my $got = sysread $handle, $out, $most < $PIECE ? $most : $PIECE, $at + 9;
+    substr $out, $at, 9, $got ? pack 'N2a', $got, $id, $kind : '';
+    return $got;
+}
+
 sub flush_out {
-    while (length $out) {
-        my $sent = syswrite $port, $out;
-        if (!defined $sent) { return $! == $EAGAIN || $! == $EINTR || host_is_gone() }
-        substr $out, 0, $sent, '';
+    my $at = 0;
+    while ($at < length $out) {
+        my $sent = syswrite $port, $out, length($out) - $at, $at;
+        if (defined $sent) { $at += $sent; next }
+        return host_is_gone() if $! != $EAGAIN && $! != $EINTR;
+        last;
     }
+    substr $out, 0, $at, '' if $at;
 }
 
 sub host_is_gone {
-    exit 0 if $ends_with_host && !drop_requests();
     drop_requests();
     ($here, $synced, $in, $out) = (0, 0, '', '');
     # Should a port read end-of-file although it is writable, we come by here again and again: ever more slowly.
@@ -219,7 +228,6 @@ sub drop_requests {
     close_command($_) for @commands;
     abandon($_) for grep { $_->{temporary} } values %request;
     (%request, %get) = ();
-    return 0;
 }
 
 sub leave {
@@ -291,7 +299,8 @@ sub started {
 
 sub forward {
     my ($command, $stream) = @_;
-    my $got = sysread $command->{$stream}, my $data, $command->{window} < $PIECE ? $command->{window} : $PIECE;
+    started($command);
+    my $got = frame_from($command->{$stream}, $stream, $command->{id}, $command->{window});
     return if !defined $got && ($! == $EINTR || $! == $EAGAIN);
     if (!$got) {
         forget(\%reader, \$readable, fileno $command->{$stream});
@@ -299,8 +308,6 @@ sub forward {
         return finish($command) if defined $command->{status} && !$command->{1} && !$command->{2};
         return;
     }
-    started($command);
-    frame($stream, $command->{id}, $data);
     pause_streams($command) if ($command->{window} -= $got) <= 0;
 }
 
@@ -437,8 +444,8 @@ sub get {
 
 sub pump {
     my ($read) = @_;
-    my $got = sysread $read->{file}, my $data, $read->{window} < $PIECE ? $read->{window} : $PIECE;
-    if ($got) { $read->{window} -= $got; return frame('D', $read->{id}, $data) }
+    my $got = frame_from($read->{file}, 'D', $read->{id}, $read->{window});
+    if ($got) { $read->{window} -= $got; return }
     if (defined $got) { frame('Y', $read->{id}, '') }
     else { fail($read->{id}, $! + 0) }
     delete $request{ $read->{id} };
