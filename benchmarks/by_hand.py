@@ -17,6 +17,7 @@ from pytest_hyperv.backends.qemu.accelerator import probe
 from pytest_hyperv.backends.qemu.blueprint import Blueprint
 from pytest_hyperv.backends.qemu.command_line import Channels, Ram
 from pytest_hyperv.backends.qemu.guest_server import GuestServer
+from pytest_hyperv.backends.qemu.instance import CHANNELS
 
 DEADLINE = 60.0
 
@@ -85,13 +86,12 @@ class RawClone:
             uuid="00000000-0000-4000-8000-000000000000",
             layers=[*self._bundle.layers, disk],
             ram=Ram(self._bundle.ram),
-            channels=Channels(0, 0, 0),
+            channels=Channels(0, 0, 0, 0),
             incoming=True,
         )
         words = [word.replace("spawn=deny", "spawn=allow") for word in argv]
-        words = [word.replace("id=monitor,fd=0", f"id=monitor,path={self._folder}/monitor") for word in words]
-        words = [word.replace("id=agent,fd=0", f"id=agent,path={self._folder}/agent") for word in words]
-        words = [word.replace("id=server,fd=0", f"id=server,path={self._folder}/server") for word in words]
+        for name in CHANNELS:
+            words = [word.replace(f"id={name},fd=0", f"id={name},path={self._folder}/{name}") for word in words]
         words = [
             word.replace("unit=1,format=raw,file=vars.fd", f"unit=1,format={variables_format},file=vars.fd")
             for word in words
@@ -113,9 +113,18 @@ class LoadedSnapshot(RawClone):
 
     def __enter__(self) -> Self:
         disk = self._folder / "disk.qcow2"
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "4G"], check=True)
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "4G"], check=True)
         variables = self._folder / "vars.fd"
-        convert = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", self._bundle.folder / "vars.fd", variables]
+        convert = [
+            "qemu-img",
+            "convert",
+            "-f",
+            "raw",
+            "-O",
+            "qcow2",
+            str(self._bundle.folder / "vars.fd"),
+            str(variables),
+        ]
         subprocess.run(convert, check=True)
         self.qmp = self.start(disk, variables_format="qcow2")
         self._session = self._bring_up()

@@ -1,7 +1,8 @@
 """How long a test waits for a clean machine, beside what else QEMU offers: ``python benchmarks/reset.py [--rounds N]``.
 
-One run, one image, one machine kind, all roads in turn: cold boot, ``loadvm``, a clone made by hand, our reset, and our reset
-with a warm spare; then clones of a 512 MiB and a 4 GiB machine. Every road ends when a command in the guest has answered.
+One run, one image, one machine kind, all roads in turn: cold boot, ``loadvm``, a clone made by hand, our reset, and our
+reset with a warm spare; then clones of a 512 MiB and a 4 GiB machine. Every road ends when the guest has answered, where
+the name does not say otherwise.
 """
 
 from __future__ import annotations
@@ -50,15 +51,15 @@ def cold_boots(machine: QemuMachine, rounds: int) -> list[float]:
     return times
 
 
-def clones(backend: QemuBackend, state: Path, rounds: int) -> list[float]:
-    """A clone until it is running and its session answers."""
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        machine = backend.clone(state, "benchmark")
-        times.append(time.perf_counter() - began)
-        machine.discard()
-    return times
+def clone(backend: QemuBackend, state: Path) -> tuple[float, float]:
+    """Seconds until a clone's processors run, and until its guest has answered."""
+    began = time.perf_counter()
+    machine = backend.running(state, "benchmark")
+    running = time.perf_counter() - began
+    machine.verify_ready()
+    answering = time.perf_counter() - began
+    machine.discard()
+    return running, answering
 
 
 def main() -> None:
@@ -73,21 +74,23 @@ def main() -> None:
     image, spec = images.get(options.image), MachineSpec(image=options.image)
     small = states.ensure(image, spec, progress)
     large = states.ensure(image, replace(spec, memory=4 * GIB), progress)
-    print(
-        f"\n{backend.summary}, {options.image}, {options.rounds} rounds\n{'milliseconds':44} {'min':>8} {'p50':>8} {'max':>8}"
-    )
+    print(f"\n{backend.summary}, {options.image}, {options.rounds} rounds")
+    print(f"{'milliseconds':44} {'min':>8} {'p50':>8} {'max':>8}")
 
     machine = backend.clone(small, "benchmark")
     boot = row("cold boot", cold_boots(machine, max(2, options.rounds // 5)))
     machine.discard()
     with LoadedSnapshot(cache, small) as snapshot:
         row("loadvm, to the first answer", [seconds(snapshot.load) for _ in range(options.rounds)])
-    raw_times, our_times = [], []
+    raw_times, running_times, our_times = [], [], []
     for _ in range(options.rounds):
-        with RawClone(cache, small) as raw:
-            raw_times.append(seconds(raw.run))
-        our_times += clones(backend, small, 1)
-    raw = row("clone by hand, running (no answer asked)", raw_times)
+        with RawClone(cache, small) as by_hand:
+            raw_times.append(seconds(by_hand.run))
+        running, answering = clone(backend, small)
+        running_times.append(running)
+        our_times.append(answering)
+    raw = row("clone by hand, running", raw_times)
+    started = row("our clone, running", running_times)
     own = row("our reset, no spare, answering", our_times)
 
     pool = Pool(backend, states, images.get, spares=1, progress=progress)
@@ -104,13 +107,13 @@ def main() -> None:
     pool.close()
     warm = row("our reset, a spare is warm, answering", visible)
 
-    pairs = [(clones(backend, small, 1)[0], clones(backend, large, 1)[0]) for _ in range(options.rounds)]
+    pairs = [(clone(backend, small)[1], clone(backend, large)[1]) for _ in range(options.rounds)]
     half = row("clone of 512 MiB", [pair[0] for pair in pairs])
     four = row("clone of 4 GiB", [pair[1] for pair in pairs])
     print()
     target("cold boot / our reset", boot / own, "at least 30", boot / own >= 30)
     target("cold boot / reset with a warm spare", boot / warm, "at least 30", boot / warm >= 30)
-    target("our reset - clone by hand (ms)", (own - raw) * 1000, "at most 150", own - raw <= 0.150)
+    target("our clone - clone by hand, running (ms)", (started - raw) * 1000, "at most 150", started - raw <= 0.150)
     target("4 GiB / 512 MiB", four / half, "within 0.75 to 1.25", 0.75 <= four / half <= 1.25)
 
 

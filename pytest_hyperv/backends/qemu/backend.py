@@ -61,13 +61,11 @@ class QemuBackend:
         return Offer(self.name, facts, capabilities(self._probe.no_kvm))
 
     def fingerprint(self, spec: MachineSpec) -> Mapping[str, str]:
-        """Saved memory fits the same QEMU, acceleration, firmware and format, and holds one version of the server."""
-        firmware = Blueprint.of(spec, "linux", self._probe.accelerator).firmware
-        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (firmware.code, firmware.variables)]
+        """Saved memory fits the same QEMU, acceleration, hardware and format, and holds one version of the server."""
         return {
             "qemu": self._probe.version,
             "accelerator": self._probe.accelerator,
-            "firmware": " ".join(digests),
+            "hardware": Blueprint.of(spec, "linux", self._probe.accelerator).digest(),
             "server": hashlib.sha256(server_program()).hexdigest(),
             "format": str(bundles.FORMAT),
         }
@@ -92,15 +90,23 @@ class QemuBackend:
             machine.discard()
 
     def clone(self, state: Path, purpose: str) -> QemuMachine:
-        """A running machine made from the bundle in ``state``."""
+        """A machine made from the bundle in ``state``, its guest answering, its clock right."""
+        machine = self.running(state, purpose)
+        try:
+            machine.verify_ready()
+        except BaseException:
+            machine.discard()
+            raise
+        return machine
+
+    def running(self, state: Path, purpose: str) -> QemuMachine:
+        """A machine made from the bundle in ``state`` whose processors run; its guest has not answered yet."""
         bundle = bundles.read(state)
         record = self._ledger.open(self.name, purpose)
-        machine = QemuMachine(
-            self._ledger, record, Blueprint.of(bundle.spec, bundle.os_family, bundle.accelerator), bundle.layers
-        )
+        blueprint = Blueprint.of(bundle.spec, bundle.os_family, bundle.accelerator)
+        machine = QemuMachine(self._ledger, record, blueprint, bundle.layers)
         try:
             machine.enter(bundle)
-            machine.verify_ready()
         except BaseException:
             machine.discard()
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,16 @@ class Blueprint:
             channels=channels,
             incoming=incoming,
         )
+
+    def digest(self) -> str:
+        """A digest over the virtual hardware: saved memory fits no machine whose digest differs."""
+        argv = self.command_line(
+            name="", uuid="", layers=[Path()], ram=Ram(), channels=Channels(0, 0, 0, 0), incoming=False
+        )
+        digest = hashlib.sha256("\0".join(argv).encode())
+        for path in (self.firmware.code, self.firmware.variables):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
 
     def bundle(self, folder: Path, layers: tuple[Path, ...], *, memory: bool, server_inside: bool) -> Bundle:
         """The facts of what was saved in ``folder``, from the files that lie there now."""

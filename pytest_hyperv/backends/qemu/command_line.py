@@ -17,6 +17,7 @@ from pytest_hyperv.spec import MIB, MachineSpec, OsFamily
 
 AGENT_PORT = "org.qemu.guest_agent.0"
 SERVER_PORT = "org.pytest.hyperv.0"
+POWERSHELL_PORT = "org.pytest.hyperv.powershell"
 DISK_NODE = "disk"
 VARIABLES = "vars.fd"
 CONSOLE = "console.log"
@@ -41,11 +42,12 @@ class Ram:
 
 @dataclass(frozen=True)
 class Channels:
-    """Numbers of inherited file descriptors: three listening sockets, and the TPM's connected one if there is one."""
+    """Numbers of inherited file descriptors: listening sockets, and the TPM's connected one if there is one."""
 
     monitor: int
     agent: int
     server: int
+    powershell: int
     tpm: int | None = None
 
 
@@ -134,15 +136,18 @@ def _channels(channels: Channels) -> list[str]:
     def listening(name: str, fd: int) -> tuple[str, str]:
         return "-chardev", f"socket,id={name},fd={fd},server=on,wait=off"
 
+    def port(number: int, name: str, fd: int, in_guest: str) -> tuple[str, ...]:
+        device = f"virtserialport,bus=ports.0,nr={number},chardev={name},name={in_guest}"
+        return *listening(name, fd), "-device", device
+
     return [
         *listening("monitor", channels.monitor),
         *("-mon", "chardev=monitor,mode=control"),
         *("-chardev", f"file,id=console,path={CONSOLE},append=on", "-serial", "chardev:console"),
         *("-device", "virtio-serial-pci,id=ports"),
-        *listening("agent", channels.agent),
-        *("-device", f"virtserialport,bus=ports.0,nr=1,chardev=agent,name={AGENT_PORT}"),
-        *listening("server", channels.server),
-        *("-device", f"virtserialport,bus=ports.0,nr=2,chardev=server,name={SERVER_PORT}"),
+        *port(1, "agent", channels.agent, AGENT_PORT),
+        *port(2, "server", channels.server, SERVER_PORT),
+        *port(3, "powershell", channels.powershell, POWERSHELL_PORT),
     ]
 
 

@@ -15,7 +15,7 @@ from pytest_hyperv.backends.qemu.command_line import LOG, Channels
 from pytest_hyperv.backends.qemu.qmp import Event, Monitor
 from pytest_hyperv.errors import MachineError
 
-CHANNELS = ("monitor", "agent", "server")
+CHANNELS = ("monitor", "agent", "server", "powershell")
 START = 30.0
 """Seconds QEMU may take until its monitor answers; it takes 0.05 on an idle machine."""
 END = 10.0

@@ -28,7 +28,7 @@ def built(spec: MachineSpec, ram: Ram | None = None, smm: bool = False, accelera
         layers=LAYERS,
         ram=ram or Ram(),
         ram_size=spec.memory,
-        channels=Channels(3, 4, 5, 6 if spec.tpm else None),
+        channels=Channels(3, 4, 5, 6, 7 if spec.tpm else None),
         incoming=False,
     )[1:]
 
@@ -75,7 +75,7 @@ def test_virtualization_is_shown_to_the_guest_only_when_asked(nested: bool, acce
 
 def test_a_tpm_and_secure_boot_bring_their_parts() -> None:
     argv = built(replace(MachineSpec(), tpm=True), smm=True)
-    assert "socket,id=tpm,fd=6" in argv
+    assert "socket,id=tpm,fd=7" in argv
     assert "tpm-crb,tpmdev=tpm0" in argv
     assert "driver=cfi.pflash01,property=secure,value=on" in argv
     assert "smm=on" in value(argv, "-machine")
