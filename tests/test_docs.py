@@ -1,0 +1,129 @@
+"""The documentation is true: its tests run on real machines, links lead somewhere, the reference leaves nothing out.
+
+A block that begins with ```python holds tests, and they are run. One that begins with ```python no-run is compiled.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import pytest_hyperv
+from pytest_hyperv import CommandResult, VirtualMachine, errors
+from pytest_hyperv.capabilities import NAMES
+from pytest_hyperv.cli import COMMANDS
+from pytest_hyperv.errors import HypervError
+from pytest_hyperv.markers import MINIMUMS, SPEC_ARGUMENTS, WISH_ARGUMENTS
+from pytest_hyperv.options import MARKERS, OPTIONS
+from pytest_hyperv.plugin import __all__ as fixtures
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```python(?P<tag>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
+RUN = 300.0
+"""Seconds the tests of all pages may take together when states have to be built first."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of Python on a page."""
+
+    page: Path
+    line: int
+    tag: str
+    code: str
+
+    @property
+    def name(self) -> str:
+        """The name of the module it becomes."""
+        return f"test_{self.page.parent.name}_{self.page.stem}_{self.line}".replace("-", "_").lower()
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    text = page.read_text()
+    for found in BLOCK.finditer(text):
+        yield Block(page, text.count("\n", 0, found.start()) + 1, found["tag"].strip(), found["code"])
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+SHOWN = [block for block in BLOCKS if block.tag == "no-run"]
+RUNNING = [block for block in BLOCKS if block.tag != "no-run"]
+
+
+def name_of(block: Block) -> str:
+    return f"{block.page.relative_to(ROOT)}:{block.line}"
+
+
+@pytest.fixture(scope="session")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """What became of each test of each block, by the block's module; all blocks in one run of pytest."""
+    folder = tmp_path_factory.mktemp("docs")
+    for block in RUNNING:
+        (folder / f"{block.name}.py").write_text(block.code)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--junit-xml=report.xml", "-o", "addopts="]
+    subprocess.run(command, cwd=folder, capture_output=True, timeout=RUN)
+    told: dict[str, dict[str, str]] = {block.name: {} for block in RUNNING}
+    for case in ElementTree.parse(folder / "report.xml").iter("testcase"):
+        fault = next((f"{part.tag}: {part.text or part.get('message')}" for part in case), "passed")
+        module = f"{case.get('classname') or case.get('name')}".split(".")[0]
+        told[module][case.get("name", "")] = fault
+    return told
+
+
+@pytest.mark.parametrize("block", RUNNING, ids=name_of)
+def test_a_block_runs_as_it_stands(block: Block, outcomes: dict[str, dict[str, str]]) -> None:
+    assert block.tag == ""
+    told = outcomes[block.name]
+    wrong = [f"{name}: {outcome}" for name, outcome in told.items() if outcome != "passed"]
+    assert not wrong, "\n".join(wrong)
+    written = set(re.findall(r"^(?: {4})?def (test_\w+)", block.code, re.MULTILINE))
+    assert set(told) == written
+    assert written, "a block without tests is to be tagged no-run"
+
+
+@pytest.mark.parametrize("block", SHOWN, ids=name_of)
+def test_a_block_that_is_only_shown_compiles(block: Block) -> None:
+    compile(block.code, name_of(block), "exec")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_of_the_project(page: Path) -> None:
+    links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def public(kind: type) -> set[str]:
+    return {name for name in vars(kind) if not name.startswith("_")} | set(getattr(kind, "__annotations__", ()))
+
+
+def test_the_reference_leaves_nothing_out() -> None:
+    reference = (ROOT / "docs" / "reference.md").read_text()
+    kinds = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, HypervError)]
+    names = {
+        *MARKERS,
+        *(f"{name}=" for name in (*SPEC_ARGUMENTS, *WISH_ARGUMENTS, *MINIMUMS)),
+        *NAMES,
+        *fixtures,
+        *(word for option in OPTIONS for word in (option.flag_name, option.variable, option.key)),
+        *(f"pytest-hyperv {command}" for command in COMMANDS),
+        *public(VirtualMachine) - {"require_powershell"},
+        *public(CommandResult),
+        *pytest_hyperv.__all__,
+        *(kind.__name__ for kind in kinds),
+    }
+    assert sorted(name for name in names if not re.search(rf"`[^`\n]*(?<!\w){re.escape(name)}", reference)) == []
+
+
+def test_the_reference_names_every_default() -> None:
+    lines = (ROOT / "docs" / "reference.md").read_text().splitlines()
+    for option in OPTIONS:
+        (row,) = [line for line in lines if line.startswith(f"| `{option.flag_name}")]
+        assert (f"`{option.default}`" if option.default and not option.flag else "|") in row
