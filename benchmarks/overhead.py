@@ -1,0 +1,155 @@
+"""What the plugin costs a run that needs no machine: ``python benchmarks/overhead.py [--rounds N] [--folder DIR]``.
+
+Three virtual environments are made of this interpreter and this pytest: ``bare`` has pytest alone, ``needs`` has what
+the plugin depends on too, and ``plugin`` has the plugin itself, built and installed as users have it (an editable
+install, or ``-p no:hyperv``, would leave out what pytest does with the files of installed plugins). In each round
+every environment runs the same command once, in random order, ``bare`` twice, so that one row shows what the
+difference between two equal environments looks like on this machine. All byte code is compiled before the first round.
+
+A ratio is that of the medians of all rounds; its interval holds 95 % of the ratios of rounds drawn again (bootstrap).
+Processor time is that of the whole process tree; on a machine that does other work it is the steadier one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TARGET = 1.03
+RESAMPLES = 2000
+TESTS = 1000
+MODULES = 20
+COMMANDS = {"pytest --help": ["--help"], f"{TESTS} unrelated tests": ["-q", "-p", "no:cacheprovider"]}
+ROWS = (("plugin", "needs"), ("plugin", "bare"), ("bare again", "bare"))
+"""What is compared with what."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one run: on the wall, and of processors."""
+
+    wall: float
+    processor: float
+
+
+def environments(folder: Path) -> dict[str, Path]:
+    """The interpreter of each environment; those that an earlier run left in ``folder`` are used again."""
+    distribution = importlib.metadata.distribution("pytest-hyperv")
+    requires = [each for each in distribution.requires or () if "extra ==" not in each]
+    pytest = f"pytest=={importlib.metadata.version('pytest')}"
+    contents = {"bare": [pytest], "needs": [pytest, *requires], "plugin": [pytest, *requires, str(ROOT)]}
+    interpreters = {}
+    for name, packages in contents.items():
+        interpreters[name] = folder / name / "bin" / "python"
+        if not interpreters[name].exists():
+            print(f"making the environment {name!r} ...", flush=True)
+            subprocess.run([sys.executable, "-m", "venv", folder / name], check=True)
+            pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([interpreters[name], *pip, *packages], check=True, stderr=subprocess.DEVNULL)
+    interpreters["bare again"] = interpreters["bare"]
+    return interpreters
+
+
+def suite(folder: Path) -> None:
+    """A thousand tests that have nothing to do with machines."""
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    for module in range(MODULES):
+        tests = (f"def test_{number}():\n    assert {number} + 1\n" for number in range(TESTS // MODULES))
+        (folder / f"test_{module}.py").write_text("\n\n".join(tests))
+
+
+def run(python: Path, options: Sequence[str], folder: Path) -> Cost:
+    """One run of pytest, which must pass."""
+    kept = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [python, "-m", "pytest", *options], cwd=folder, env=environment, stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"{python} -m pytest {' '.join(options)} returned {process.returncode}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime)
+
+
+def rounds_of(
+    interpreters: dict[str, Path], options: Sequence[str], folder: Path, rounds: int, chance: random.Random
+) -> list[dict[str, Cost]]:
+    """What each environment needed, round by round."""
+    for python in interpreters.values():
+        run(python, options, folder)
+    measured = []
+    for _ in range(rounds):
+        names = list(interpreters)
+        chance.shuffle(names)
+        measured.append({name: run(interpreters[name], options, folder) for name in names})
+    return measured
+
+
+def ratio(pairs: Sequence[tuple[float, float]]) -> float:
+    """The median of the first ones over that of the second ones."""
+    return statistics.median(pair[0] for pair in pairs) / statistics.median(pair[1] for pair in pairs)
+
+
+def interval(pairs: Sequence[tuple[float, float]], chance: random.Random) -> tuple[float, float]:
+    """Where 95 % of the ratios of rounds drawn again lie."""
+    drawn = sorted(ratio(chance.choices(pairs, k=len(pairs))) for _ in range(RESAMPLES))
+    return drawn[int(RESAMPLES * 0.025)], drawn[int(RESAMPLES * 0.975)]
+
+
+def report(command: str, measured: Sequence[dict[str, Cost]], chance: random.Random) -> bool:
+    """Print the table of one command; returns whether the target is met against ``needs``, in processor time."""
+    print(f"\n{command} ({len(measured)} rounds)")
+    print(f"{'':12} {'wall ms':>10} {'processor ms':>14}")
+    for name in ("bare", "needs", "plugin"):
+        wall = statistics.median(costs[name].wall for costs in measured) * 1000
+        processor = statistics.median(costs[name].processor for costs in measured) * 1000
+        print(f"{name:12} {wall:10.1f} {processor:14.1f}")
+    met = True
+    for what, against in ROWS:
+        for measure in ("wall", "processor"):
+            pairs = [(getattr(costs[what], measure), getattr(costs[against], measure)) for costs in measured]
+            found, (low, high) = ratio(pairs), interval(pairs, chance)
+            verdict = "" if what != "plugin" else f"  target {TARGET:.2f}: {'met' if found <= TARGET else 'MISSED'}"
+            print(f"{what} / {against}, {measure:9}  {found:.4f}  [{low:.4f}, {high:.4f}]{verdict}")
+            if (what, against, measure) == ("plugin", "needs", "processor"):
+                met = found <= TARGET
+    return met
+
+
+def main() -> int:
+    """Measure and print; the exit status is 1 when a target is missed."""
+    parser = argparse.ArgumentParser(description="What the plugin costs a run without machines.")
+    parser.add_argument("--rounds", type=int, default=40, help="rounds of each command")
+    parser.add_argument("--folder", type=Path, help="keep the environments here, and use those that are there")
+    given = parser.parse_args()
+    chance = random.Random(0)
+    with tempfile.TemporaryDirectory() as scratch:
+        tests = Path(scratch) / "tests"
+        tests.mkdir()
+        suite(tests)
+        folder = given.folder or Path(scratch) / "environments"
+        folder.mkdir(parents=True, exist_ok=True)
+        interpreters = environments(folder.absolute())
+        met = [
+            report(command, rounds_of(interpreters, options, tests, given.rounds, chance), chance)
+            for command, options in COMMANDS.items()
+        ]
+    return 0 if all(met) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
