@@ -44,7 +44,8 @@ class Block:
     @property
     def name(self) -> str:
         """The name of the module it becomes."""
-        return f"test_{self.page.parent.name}_{self.page.stem}_{self.line}".replace("-", "_").lower()
+        path = "_".join(self.page.relative_to(ROOT).with_suffix("").parts)
+        return f"test_{path}_{self.line}".replace("-", "_").lower()
 
 
 def blocks_of(page: Path) -> Iterator[Block]:
