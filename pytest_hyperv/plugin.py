@@ -15,7 +15,7 @@ import pytest
 
 from pytest_hyperv.fixtures import hyperv_host, hyperv_image, hyperv_vm, hyperv_vm_factory, psdirect
 from pytest_hyperv.options import MARKERS, OPTIONS, PREFIX
-from pytest_hyperv.stash import FIGURES, RUN, SETTINGS, WISH, WORKER_KEY
+from pytest_hyperv.stash import FIGURES, RUN, SETTINGS, WISH, WORKER_KEY, WRONG
 from pytest_hyperv.wishes import asks_for_machine, read_wish
 
 __all__ = ["hyperv_host", "hyperv_image", "hyperv_vm", "hyperv_vm_factory", "psdirect"]
@@ -91,21 +91,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Read again what has markers now: a conftest may have added some. A wrong one is told when its test is set up."""
     asking = [item for item in items if asks_for_machine(item)]
     if asking:
-        from contextlib import suppress
-
         from pytest_hyperv.errors import MarkerError
 
         for item in asking:
-            with suppress(MarkerError):
+            try:
                 read_wish(item)
+            except MarkerError as error:
+                item.stash[WRONG] = error
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, or with ``--hyperv-strict`` fail, a test that this host cannot run, with every reason."""
-    if WISH in item.stash or asks_for_machine(item):
+    if WRONG in item.stash:
+        raise item.stash[WRONG]
+    if WISH in item.stash:
         from pytest_hyperv.lab import lab_of
 
-        lab_of(item.config).gate(item.stash.get(WISH, None) or read_wish(item))
+        lab_of(item.config).gate(item.stash[WISH])
 
 
 @pytest.hookimpl(wrapper=True)

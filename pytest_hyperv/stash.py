@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pytest_hyperv.errors import MarkerError
     from pytest_hyperv.markers import Wish
     from pytest_hyperv.settings import Settings
     from pytest_hyperv.summary import Figures, Run
@@ -15,6 +16,8 @@ SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 """On the config: what this run was told."""
 WISH: pytest.StashKey[Wish] = pytest.StashKey()
 """On an item: what the test asked for."""
+WRONG: pytest.StashKey[MarkerError] = pytest.StashKey()
+"""On an item: what is wrong with the markers that it got after it was collected."""
 RUN: pytest.StashKey[Run] = pytest.StashKey()
 """On the config: what this process holds, once a test has needed a machine."""
 FIGURES: pytest.StashKey[Figures] = pytest.StashKey()
