@@ -69,8 +69,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, st
     folder = tmp_path_factory.mktemp("docs")
     for block in RUNNING:
         (folder / f"{block.name}.py").write_text(block.code)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--junit-xml=report.xml", "-o", "addopts="]
-    subprocess.run(command, cwd=folder, capture_output=True, timeout=RUN)
+    options = ["-p", "no:cacheprovider", "-o", "addopts=", "--continue-on-collection-errors", "--junit-xml=report.xml"]
+    subprocess.run([sys.executable, "-m", "pytest", *options], cwd=folder, capture_output=True, timeout=RUN)
     told: dict[str, dict[str, str]] = {block.name: {} for block in RUNNING}
     for case in ElementTree.parse(folder / "report.xml").iter("testcase"):
         fault = next((f"{part.tag}: {part.text or part.get('message')}" for part in case), "passed")
