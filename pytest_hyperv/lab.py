@@ -17,6 +17,7 @@ from pytest_hyperv.backends.registry import automatic, open_backend
 from pytest_hyperv.cache import default_cache, prepare_cache
 from pytest_hyperv.capabilities import Offer
 from pytest_hyperv.errors import CapabilityMissing
+from pytest_hyperv.figures import Figures
 from pytest_hyperv.images import ImageStore
 from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.machine import VirtualMachine
@@ -25,7 +26,6 @@ from pytest_hyperv.pool import Pool
 from pytest_hyperv.progress import Lines, Progress, Silent
 from pytest_hyperv.stash import RUN, SETTINGS
 from pytest_hyperv.states import StateStore, sweep
-from pytest_hyperv.summary import Figures
 
 
 def lab_of(config: pytest.Config) -> Lab:

@@ -8,9 +8,9 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_hyperv.errors import MarkerError
+    from pytest_hyperv.figures import Figures, Run
     from pytest_hyperv.markers import Wish
     from pytest_hyperv.settings import Settings
-    from pytest_hyperv.summary import Figures, Run
 
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 """On the config: what this run was told."""
