@@ -10,6 +10,12 @@ from tests.plugin.conftest import Bed
 
 HAS_XDIST = importlib.util.find_spec("xdist") is not None
 MANY = """
+    import signal
+
+    def interrupt():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.raise_signal(signal.SIGINT)
+
     def test_passes(hyperv_vm): pass
 
     def test_errors(hyperv_vm, broken): pass
@@ -65,7 +71,7 @@ def test_every_machine_ends_when_tests_fail_with(bed: Bed, options: list[str]) -
     ("end", "code"),
     [
         ("raise KeyboardInterrupt", pytest.ExitCode.INTERRUPTED),
-        ("__import__('os').kill(__import__('os').getpid(), 2)", pytest.ExitCode.INTERRUPTED),
+        ("interrupt()", pytest.ExitCode.INTERRUPTED),
         ("pytest.exit('enough', returncode=7)", 7),
         ("raise SystemExit(3)", pytest.ExitCode.TESTS_FAILED),
     ],

@@ -168,9 +168,11 @@ def test_a_marker_that_a_conftest_adds_counts_and_a_wrong_one_is_an_error_of_tha
 
         @hyperv(cpus=1)
         def test_wrong(hyperv_vm): pass
+
+        def test_wrong_without_a_machine(): pass
         """
     )
     result = bed.run()
-    result.assert_outcomes(passed=1, errors=1)
+    result.assert_outcomes(passed=1, errors=2)
     says(result, "MarkerError: hyperv: cpus=0 is no whole number of at least 1")
     assert bed.lent() == ["test_it.py::test_right"]
