@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from pytest_hyperv.backends.qemu.guest_channel import Channel
 from pytest_hyperv.backends.qemu.guest_wire import (
@@ -35,7 +36,7 @@ RECEIVE = 1 << 18
 CANCEL_WITHIN = 2.0
 """Seconds a cancelled request may wait for room on the stream to say so."""
 
-LAST_WORDS = 1.0
+LAST_WORDS = 5.0
 """Seconds to read on after a broken stream took no more: what arrived before may name the cause."""
 
 
@@ -43,17 +44,32 @@ def _left(deadline: float | None) -> float | None:
     return None if deadline is None else max(deadline - time.monotonic(), 0.0)
 
 
+@dataclass(frozen=True)
+class Listener:
+    """Who is told, from the reading thread, how a connection fares.
+
+    ``on_bye``: the guest shuts down orderly. ``explain``: the stream has ended by itself; what it returns is what
+    callers get, for the owner may know more than that the stream ended.
+    """
+
+    on_bye: Callable[[], None] = lambda: None
+    explain: Callable[[SessionLost], Exception] = lambda lost: lost
+
+
+SILENT = Listener()
+
+
 class Connection:
     """Owns a connected socket from `connect` until `close`, `abort` or the end of the stream."""
 
     def __init__(
-        self, sock: socket.socket, decoder: Decoder, hello: Hello, waiting: list[Frame], on_bye: Callable[[], None]
+        self, sock: socket.socket, decoder: Decoder, hello: Hello, waiting: list[Frame], listener: Listener
     ) -> None:
         self.hello = hello
         self.said_bye = False
         self._sock = sock
         self._decoder = decoder
-        self._on_bye = on_bye
+        self._listener = listener
         self._lock = threading.Lock()
         self._channels: dict[int, Channel] = {}
         self._numbers = itertools.count(1)
@@ -65,7 +81,7 @@ class Connection:
         self._reader.start()
 
     @classmethod
-    def connect(cls, sock: socket.socket, timeout: float, on_bye: Callable[[], None]) -> Connection:
+    def connect(cls, sock: socket.socket, timeout: float, listener: Listener) -> Connection:
         """Synchronise with the server at the other end and take the socket over, in one round trip.
 
         Raises CommandTimeout when it does not answer in ``timeout`` seconds, SessionLost when the stream ends or
@@ -98,7 +114,7 @@ class Connection:
                 hint="the state was saved by another version of pytest-hyperv: build it anew",
             )
         sock.settimeout(None)
-        return cls(sock, decoder, hello, frames, on_bye)
+        return cls(sock, decoder, hello, frames, listener)
 
     def open(self, kind: bytes, payload: bytes, deadline: float | None, *, window: int = 0) -> Channel:
         """Send a request. ``window`` repeats what its payload grants the guest, in bytes."""
@@ -182,7 +198,7 @@ class Connection:
         except WireError as error:
             reason = SessionLost(f"the guest sent what its server would not: {error}")
         finally:
-            self.abort(reason)
+            self.abort(reason if self.ended else self._listener.explain(reason))
             with self._sending:
                 self._sock.close()
 
@@ -206,13 +222,18 @@ class Connection:
         if frame.kind == Kind.BYE:
             self.said_bye = True
             self.abort(SessionLost("the guest shuts down and its server took leave"))
-            self._on_bye()
+            self._listener.on_bye()
         elif frame.kind == Kind.HELLO:
             self.abort(SessionLost("the guest's server ended and was started anew", hint="connect again"))
         elif frame.kind == Kind.FAILED:
             self.abort(SessionLost(f"the guest's server gave the session up: {read_failure(frame)[1].strip()}"))
         else:
             raise WireError(f"frame {frame.kind!r} belongs to no request")
+
+    @property
+    def ended(self) -> bool:
+        """Whether calls can no longer be made."""
+        return self._reason is not None
 
     def _ended(self) -> Exception:
         return self._reason or SessionLost("the session with the guest's server ended")

@@ -43,6 +43,10 @@ exit 1
 server is started anew should it ever die, its commands get SIGTERM before the guest shuts down, and so does it."""
 
 
+class NoPerl(GuestError):
+    """The guest has no perl for the server to run on."""
+
+
 def server_program() -> bytes:
     """The server as it is written into guests."""
     return (files(__package__) / "guest_server.pl").read_bytes()
@@ -51,11 +55,11 @@ def server_program() -> bytes:
 def install_server(agent: GuestSession, port: str) -> None:
     """Push the server into the guest and start it on the virtio-serial port of that name, in place of one that runs.
 
-    Raises GuestError when the guest has no perl or the server does not start; the agent stays usable.
+    Raises NoPerl, or GuestError when the server does not start; the agent stays usable.
     """
     prepared = agent.run(["/bin/sh", "-c", PREPARE, "sh", FOLDER], timeout=LOOK)
     if prepared.returncode == 3:
-        raise GuestError(
+        raise NoPerl(
             "the guest has no perl, so its server cannot run there",
             hint="install perl-base into the image; without it the slower guest agent is used",
         )

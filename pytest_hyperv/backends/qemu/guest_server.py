@@ -6,10 +6,10 @@ import os
 import shlex
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pytest_hyperv.backends.qemu.guest_channel import Channel
-from pytest_hyperv.backends.qemu.guest_connection import Connection
+from pytest_hyperv.backends.qemu.guest_connection import SILENT, Connection, Listener
 from pytest_hyperv.backends.qemu.guest_files import ServerFiles
 from pytest_hyperv.backends.qemu.guest_process import STREAMS, ServerProcess, exit_of, send_piece
 from pytest_hyperv.backends.qemu.guest_stream import OutputCollector, pieces_of
@@ -45,13 +45,18 @@ class GuestServer:
         self._files = ServerFiles(connection)
 
     @classmethod
-    def connect(cls, sock: socket.socket, timeout: float, *, on_bye: Callable[[], None] | None = None) -> GuestServer:
+    def connect(cls, sock: socket.socket, timeout: float, listener: Listener = SILENT) -> GuestServer:
         """Synchronise with the server in the guest and take the socket over; one round trip.
 
-        ``on_bye`` is called from the reading thread when the guest shuts down orderly. Raises CommandTimeout when
-        nobody answers in ``timeout`` seconds and SessionLost when the stream ends; the socket stays the caller's then.
+        Raises CommandTimeout when nobody answers in ``timeout`` seconds and SessionLost when the stream ends; the
+        socket stays the caller's then.
         """
-        return cls(Connection.connect(sock, timeout, on_bye or (lambda: None)))
+        return cls(Connection.connect(sock, timeout, listener))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session is over and another one must be opened."""
+        return self._connection.ended
 
     @property
     def said_bye(self) -> bool:

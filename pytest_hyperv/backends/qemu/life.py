@@ -9,11 +9,16 @@ from pathlib import Path
 from pytest_hyperv.backends.base import GuestCrash, MachineState
 from pytest_hyperv.backends.qemu import console, road
 from pytest_hyperv.backends.qemu.command_line import DISK_NODE
+from pytest_hyperv.backends.qemu.guest_connection import Listener
 from pytest_hyperv.backends.qemu.instance import Instance, Launch
 from pytest_hyperv.backends.qemu.qmp import Event, Monitor
 from pytest_hyperv.errors import GuestCrashed, HostError, HypervError, MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
 
+GOING_DOWN = 90.0
+"""Seconds a guest that said goodbye may take until it is down."""
+END_SEEN = 2.0
+"""Seconds until the end of a process is seen after the end of its streams."""
 WORDS = {
     "panic": "the kernel of {name} panicked",
     "reset": "{name} was reset without shutting down (a triple fault, or a reset that nobody announced)",
@@ -36,6 +41,8 @@ class Life:
         self.disk_node = DISK_NODE
         self._crash: GuestCrash | None = None
         self._fault: HypervError | None = None
+        self._down = threading.Event()
+        self._down.set()
         self._paused = self._ending = self._ended = False
         self._console_before = console.size(folder)
         self._instance = Instance(name, folder, launch, on_event=self._on_event, on_end=self._on_end)
@@ -74,9 +81,12 @@ class Life:
         """The session into the guest; opened, or reopened after a reboot, within ``timeout`` seconds."""
         with self._lock:
             self.fail_if_dead()
-            if self._session is None:
+            if self._session is None or road.ended(self._session):
+                self._down.wait(min(timeout, GOING_DOWN))
+                self.fail_if_dead()
+                listener = Listener(on_bye=self._down.clear, explain=self._explain)
                 self._session = road.open_session(
-                    self.name, self._instance, self.server_inside, self.fail_if_dead, timeout
+                    self.name, self._instance, self.server_inside, self.fail_if_dead, listener, timeout
                 )
                 self.server_inside = road.keeps_running(self._session)
             return self._session
@@ -122,6 +132,7 @@ class Life:
             self._abort(self._fault)
 
     def _on_reset(self) -> None:
+        self._down.set()
         session = self._session
         if session is None:
             return
@@ -136,8 +147,15 @@ class Life:
     def _panic_text(self) -> str:
         return console.panic_text(console.read(self.folder, self._console_before))
 
+    def _explain(self, lost: SessionLost) -> Exception:
+        """Why the stream into the guest has ended: with QEMU itself, or for a reason of its own."""
+        if self._instance.wait(END_SEEN) and not self._ending:
+            self._die("hypervisor", self._instance.complaint())
+        return self._fault or lost
+
     def _on_end(self) -> None:
         self._ended = True
+        self._down.set()
         if self._ending or self._crash is not None:
             self._abort(SessionLost(f"{self.name} is off"))
         else:

@@ -9,10 +9,11 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from pytest_hyperv.backends.qemu import console
 from pytest_hyperv.backends.qemu.command_line import SERVER_PORT
 from pytest_hyperv.backends.qemu.guest_agent import GuestAgent
-from pytest_hyperv.backends.qemu.guest_install import install_server
+from pytest_hyperv.backends.qemu.guest_connection import Listener
+from pytest_hyperv.backends.qemu.guest_install import NoPerl, install_server
 from pytest_hyperv.backends.qemu.guest_server import GuestServer
 from pytest_hyperv.backends.qemu.instance import Instance
-from pytest_hyperv.errors import BootTimeout, GuestError
+from pytest_hyperv.errors import BootTimeout, GuestError, SessionLost
 from pytest_hyperv.guest import GuestSession
 
 RESYNC = 20.0
@@ -22,27 +23,40 @@ TAIL = 15
 
 
 def open_session(
-    name: str, instance: Instance, server_inside: bool, fail_if_dead: Callable[[], None], timeout: float
+    name: str,
+    instance: Instance,
+    server_inside: bool,
+    fail_if_dead: Callable[[], None],
+    listener: Listener,
+    timeout: float,
 ) -> GuestSession:
     """A session into the guest: the server that is in it, or one brought in, or the agent where there is no perl.
 
-    Raises BootTimeout with the console's last lines when nothing answers in ``timeout`` seconds, and whatever
-    ``fail_if_dead`` raises once the guest has died.
+    Raises BootTimeout with the console's last lines when nothing answers in ``timeout`` seconds, SessionLost when the
+    guest goes down meanwhile, and whatever ``fail_if_dead`` raises once the guest has died.
     """
     if server_inside:
-        return GuestServer.connect(instance.channel("server"), timeout=RESYNC)
+        return GuestServer.connect(instance.channel("server"), RESYNC, listener)
     agent = _wait_for_agent(name, instance, fail_if_dead, timeout)
     try:
         install_server(agent, SERVER_PORT)
-    except GuestError:
+    except NoPerl:
         return agent
+    except GuestError as error:
+        agent.close()
+        raise SessionLost(f"no session into {name} could be opened: {error}") from error
     agent.close()
-    return GuestServer.connect(instance.channel("server"), timeout=RESYNC)
+    return GuestServer.connect(instance.channel("server"), RESYNC, listener)
 
 
 def announced(session: GuestSession) -> bool:
     """Whether the guest said that it is shutting down; the agent cannot, so with it every reset counts as announced."""
     return session.said_bye if isinstance(session, GuestServer) else True
+
+
+def ended(session: GuestSession) -> bool:
+    """Whether a session is over and another one must be opened."""
+    return isinstance(session, GuestServer) and session.ended
 
 
 def keeps_running(session: GuestSession) -> bool:

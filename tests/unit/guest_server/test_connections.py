@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_hyperv.backends.qemu.guest_connection import Listener
 from pytest_hyperv.backends.qemu.guest_server import GRACE, GuestServer
 from pytest_hyperv.backends.qemu.guest_wire import SYNC, Kind, RunFlags, encode, run_payload
 from pytest_hyperv.errors import CommandTimeout, GuestCrashed, SessionLost
@@ -151,7 +152,7 @@ def test_the_servers_death_is_noticed(server: LocalServer) -> None:
 
 def test_an_orderly_shutdown_is_announced_and_ends_what_ran(server: LocalServer) -> None:
     heard = threading.Event()
-    session = GuestServer.connect(server.dial(), ANSWER, on_bye=heard.set)
+    session = GuestServer.connect(server.dial(), ANSWER, Listener(on_bye=heard.set))
     process = session.spawn(["sh", "-c", "echo $$; sleep 1000; :"])
     pid = pid_of(process.read(ANSWER))
     server.process.send_signal(signal.SIGTERM)
