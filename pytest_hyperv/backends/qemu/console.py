@@ -10,7 +10,7 @@ from pytest_hyperv.backends.qemu.command_line import CONSOLE
 LIMIT = 4 * 1024 * 1024
 """How many bytes of a console are read, from its end."""
 CRASH_LIMIT = 16_000
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]|[\x00-\x08\x0b-\x1f\x7f]")
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\-_]|[\x00-\x08\x0b-\x1f\x7f]")
 _PANIC = re.compile(r"Kernel panic - not syncing")
 _FIRST_SIGN = re.compile(r"sysrq: Trigger a crash|BUG: |Oops: |general protection fault|Kernel panic - not syncing")
 _SECTION = 200
