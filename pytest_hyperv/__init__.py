@@ -1,0 +1,1 @@
+"""pytest-hyperv: disposable virtual machines for tests."""
