@@ -130,9 +130,10 @@ def _converse(connection: socket.socket, conversation: Conversation[Result], nam
             f"{name} stopped answering in the PowerShell Direct handshake",
             hint="A guest that is still booting does this; try again with a deadline.",
         ) from error
-    except (AccessDenied, SessionLost) as error:
-        error.message = f"{name}: {error.message}"
-        raise
+    except AccessDenied as error:
+        raise AccessDenied(f"{name}: {error.message}", hint=error.hint, host=name) from error
+    except SessionLost as error:
+        raise SessionLost(f"{name}: {error.message}", hint=error.hint) from error
     except OSError as error:
         raise SessionLost(f"{name} broke off the PowerShell Direct handshake: {error}", hint="Try again.") from error
 

@@ -1,0 +1,183 @@
+"""PowerShell Direct's two connections, against a broker and a session server that run as a program."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import pytest
+
+from pytest_hyperv.errors import AccessDenied, CapabilityMissing, HypervError, SessionLost
+from pytest_hyperv.psrp import hvsocket
+from pytest_hyperv.psrp.hvsocket import SESSION_SERVICE, Connect, hyperv_connect, open_psdirect
+from pytest_hyperv.psrp.psdirect_handshake import Login
+from pytest_hyperv.psrp.secret import Secret
+from pytest_hyperv.psrp.socket_pipe import SocketPipe
+
+if not hasattr(socket, "AF_UNIX"):
+    pytest.skip("the double of a guest needs Unix sockets", allow_module_level=True)
+
+from .direct_broker import Plan, running, short_directory
+
+LOGIN = Login("tester", Secret("pä$$"))
+ECHO = [sys.executable, "-c", "import os\nwhile data := os.read(0, 65536): os.write(1, data)"]
+PATIENCE = 20.0
+
+
+@contextlib.contextmanager
+def guest(*faults: str, version: int = 2) -> Iterator[Connect]:
+    with (
+        short_directory() as directory,
+        running(Plan(directory, ECHO, version=version, faults=list(faults))) as connect,
+    ):
+        yield connect
+
+
+def opened(connect: Connect, login: Login = LOGIN, timeout: float = PATIENCE, require_v2: bool = False) -> SocketPipe:
+    return open_psdirect(connect, login, name="vm-7", timeout=timeout, require_v2=require_v2)
+
+
+def read_exactly(pipe: SocketPipe, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = pipe.receive(PATIENCE)
+        assert more, f"got {len(data)} of {size} bytes"
+        data += more
+    return data
+
+
+@pytest.mark.parametrize(("version", "faults"), [(2, ()), (1, ()), (1, ("no-configurations",))])
+def test_bytes_pass_both_ways_after_the_handshake(version: int, faults: tuple[str, ...]) -> None:
+    with guest(*faults, version=version) as connect, contextlib.closing(opened(connect)) as pipe:
+        pipe.send(b"<Data/>\n", PATIENCE)
+        assert read_exactly(pipe, 8) == b"<Data/>\n"
+        assert pipe.name == "PowerShell Direct of vm-7"
+        assert pipe.diagnosis() == ""
+
+
+def test_a_configuration_name_is_taken() -> None:
+    login = Login("tester", Secret("pä$$"), configuration="PowerShell.7")
+    with guest() as connect, contextlib.closing(opened(connect, login)) as pipe:
+        pipe.send(b"x", PATIENCE)
+        assert read_exactly(pipe, 1) == b"x"
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_wrong_password_is_access_denied(version: int) -> None:
+    with guest(version=version) as connect, pytest.raises(AccessDenied, match=r"vm-7: .*localhost\\tester") as denied:
+        opened(connect, Login("tester", Secret("hunter2")))
+    assert denied.value.hint
+    assert denied.value.host == "vm-7"
+    assert "hunter2" not in str(denied.value) + repr(denied.value)
+
+
+def test_the_downgrade_is_refused_when_version_2_is_required() -> None:
+    with guest(version=1) as connect, pytest.raises(AccessDenied, match=r"version 1 .*version 2 is required") as denied:
+        opened(connect, require_v2=True)
+    assert "RequirePsDirectAuthentication" in denied.value.hint
+
+
+def test_version_2_passes_when_it_is_required() -> None:
+    with guest() as connect:
+        opened(connect, require_v2=True).close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "text"),
+    [
+        ("hang-broker", SessionLost, "stopped answering"),
+        ("hang-session", SessionLost, "stopped answering"),
+        ("hang-up", SessionLost, "closed the connection|broke off"),
+        ("expired-token", SessionLost, "closed the connection to the version"),
+        ("other-token", AccessDenied, "refused the session's token"),
+    ],
+)
+def test_each_fault_ends_in_one_clear_error(fault: str, error: type[HypervError], text: str) -> None:
+    with guest(fault) as connect, pytest.raises(error, match=text) as caught:
+        opened(connect, timeout=1.0)
+    assert "vm-7" in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_guest_without_the_services_is_a_lost_session() -> None:
+    def refuse(service: UUID, timeout: float) -> socket.socket:
+        raise ConnectionRefusedError(f"nothing listens on {service} for {timeout > 0}")
+
+    with pytest.raises(SessionLost, match="did not take the connection to PowerShell Direct's broker") as lost:
+        opened(refuse)
+    assert "boot" in lost.value.hint
+
+
+def test_a_failed_second_connection_leaves_no_socket_open() -> None:
+    with guest("other-token") as connect:
+        made: list[socket.socket] = []
+
+        def watched(service: UUID, timeout: float) -> socket.socket:
+            made.append(connect(service, timeout))
+            return made[-1]
+
+        with pytest.raises(AccessDenied):
+            opened(watched)
+    assert [connection.fileno() for connection in made] == [-1, -1]
+
+
+def test_hyperv_sockets_need_windows_and_python_3_12() -> None:
+    if sys.platform == "win32" and hasattr(socket, "AF_HYPERV"):
+        assert callable(hyperv_connect(uuid4()))
+        return
+    with pytest.raises(CapabilityMissing, match="Hyper-V sockets") as missing:
+        hyperv_connect(uuid4())
+    assert set(missing.value.missing) == {"psdirect-socket"}
+    assert "New-PSSession -VMId" in missing.value.hint
+
+
+def test_what_lacks_is_said_for_platform_and_python() -> None:
+    assert "only Windows" in hvsocket._what_lacks("linux", family_known=False)
+    assert "3.12" in hvsocket._what_lacks("win32", family_known=False)
+    assert hvsocket._what_lacks("win32", family_known=True) == ""
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[SocketPipe, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    pipe = SocketPipe(ours, "the other end")
+    yield pipe, theirs
+    pipe.close()
+    theirs.close()
+
+
+def test_receive_says_none_when_nothing_came(pair: tuple[SocketPipe, socket.socket]) -> None:
+    assert pair[0].receive(0.01) is None
+
+
+def test_receive_ends_when_the_other_end_does(pair: tuple[SocketPipe, socket.socket]) -> None:
+    pair[1].close()
+    assert pair[0].receive(PATIENCE) == b""
+    with pytest.raises(SessionLost, match="connection to the other end was lost"):
+        pair[0].send(b"x" * 1000, PATIENCE)
+
+
+def test_close_wakes_a_waiting_receive_and_is_idempotent(pair: tuple[SocketPipe, socket.socket]) -> None:
+    heard: list[bytes | None] = []
+    waiting = threading.Thread(target=lambda: heard.append(pair[0].receive(PATIENCE)))
+    waiting.start()
+    pair[0].close()
+    pair[0].close()
+    waiting.join(PATIENCE)
+    assert heard == [b""]
+    assert pair[0].receive(PATIENCE) == b""
+    with pytest.raises(SessionLost, match="it is closed"):
+        pair[0].send(b"x", PATIENCE)
+
+
+def test_send_gives_up_when_nobody_reads(pair: tuple[SocketPipe, socket.socket]) -> None:
+    with pytest.raises(SessionLost, match=r"the other end took \d+ of 8000000 bytes in 0.05 s"):
+        pair[0].send(b"x" * 8_000_000, 0.05)
+
+
+def test_the_session_connection_is_the_service_of_powershell() -> None:
+    assert str(SESSION_SERVICE) == "a5201c21-2770-4c11-a68e-f182edb29220"
