@@ -1,8 +1,29 @@
-"""Byte pipes that carry the out-of-process framing of PSRP."""
+"""Byte pipes that carry the out-of-process framing of PSRP: the protocol, a local process, a connected stream."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import contextlib
+import os
+import queue
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import IO, Protocol
+
+import psutil
+
+from pytest_hyperv.errors import SessionLost
+
+_CHUNK = 256 * 1024
+_STDERR_LINES = 40
+_STDERR_CHARS = 4000
+_EXIT_GRACE = 1.0
+_KILL_WAIT = 3.0
 
 
 class Pipe(Protocol):
@@ -31,3 +52,229 @@ class Pipe(Protocol):
     def close(self) -> None:
         """End the other end and free everything, within bounded time; idempotent, from any thread, wakes a waiting receive."""
         ...
+
+
+class ProcessPipe:
+    """The stdin and stdout of a process: ``powershell.exe -NoLogo -NoProfile -s``, ``ssh host powershell -s``, any argv.
+
+    Threads do the blocking reads and writes, because Windows cannot wait on pipes. ``env`` is added to the environment.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        name: str = "",
+        env: Mapping[str, str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Start the process. Raises SessionLost when it cannot be started; ``name`` defaults to the program's."""
+        self._name = name or os.path.basename(argv[0])
+        try:
+            self._process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env={**os.environ, **env} if env else None,
+                cwd=cwd,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                start_new_session=sys.platform != "win32",
+            )
+        except OSError as error:
+            raise SessionLost(
+                f"{self._name} could not be started: {error.strerror or error}", hint=f"The program is {argv[0]}."
+            ) from error
+        self._arrived: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[bytes, queue.SimpleQueue[OSError | None]] | None] = queue.SimpleQueue()
+        self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
+        self._closing = threading.Lock()
+        self._closed = False
+        self._at_end = False
+        self._threads = [
+            threading.Thread(target=work, name=f"{self._name} {what}", daemon=True)
+            for work, what in ((self._read, "stdout"), (self._write, "stdin"), (self._listen, "stderr"))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def name(self) -> str:
+        """The name given, or the program's."""
+        return self._name
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def send(self, data: bytes, timeout: float) -> None:
+        """See `Pipe`. After a time-out a part of ``data`` may have been written: the pipe is of no use any more."""
+        done: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
+        if self._closed:
+            raise SessionLost(f"the pipe to {self._name} is closed")
+        self._jobs.put((data, done))
+        try:
+            error = done.get(timeout=timeout)
+        except queue.Empty:
+            raise SessionLost(f"{self._name} took no input for {timeout:.3g} s") from None
+        if error is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_EXIT_GRACE)
+            raise SessionLost(f"{self._name} takes no input any more: {error.strerror or error}") from error
+
+    def receive(self, timeout: float) -> bytes | None:
+        """See `Pipe`."""
+        if self._at_end:
+            return b""
+        try:
+            data = self._arrived.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if not data:
+            self._at_end = True
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_EXIT_GRACE)
+            self._threads[2].join(_EXIT_GRACE)
+        return data
+
+    def diagnosis(self) -> str:
+        """The tail of stderr, and the exit code once there is one."""
+        said = "".join(self._stderr)[-_STDERR_CHARS:].strip()
+        code = self._process.poll()
+        return "\n".join(part for part in (said, "" if code is None else f"{self._name} exited with code {code}") if part)
+
+    def close(self) -> None:
+        """See `Pipe`. The process gets a second to leave by itself once its input ends; then it and its children are killed."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            family = _family(self._process.pid)
+            self._jobs.put(None)
+            end = time.monotonic() + _EXIT_GRACE
+            self._threads[1].join(_EXIT_GRACE)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(max(0.0, end - time.monotonic()))
+            _kill(family)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_KILL_WAIT)
+            self._arrived.put(b"")
+            for thread in self._threads:
+                thread.join(_KILL_WAIT)
+            for stream in (self._process.stdout, self._process.stderr):
+                if stream is not None:
+                    stream.close()
+
+    def _read(self) -> None:
+        stream = _present(self._process.stdout)
+        while data := os.read(stream.fileno(), _CHUNK):
+            self._arrived.put(data)
+        self._arrived.put(b"")
+
+    def _listen(self) -> None:
+        for line in _present(self._process.stderr):
+            self._stderr.append(line.decode("utf-8", "replace"))
+
+    def _write(self) -> None:
+        stream = _present(self._process.stdin)
+        while (job := self._jobs.get()) is not None:
+            data, done = job
+            error: OSError | None = None
+            try:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[stream.write(rest) :]
+            except OSError as failure:
+                error = failure
+            done.put(error)
+        with contextlib.suppress(OSError):
+            stream.close()
+
+
+def _present(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise AssertionError("the process was started without pipes")
+    return stream
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """The process and everything it started, children first."""
+    try:
+        process = psutil.Process(pid)
+        return [*reversed(process.children(recursive=True)), process]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _kill(family: list[psutil.Process]) -> None:
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(family, timeout=_KILL_WAIT)
+
+
+class StreamPipe:
+    """Any connected stream socket: PowerShell Direct, or the host's end of a virtio-serial port of a QEMU guest."""
+
+    def __init__(self, connected: socket.socket, *, name: str) -> None:
+        """Owns the socket from here on."""
+        self._socket = connected
+        self._name = name
+        self._closed = False
+        connected.setblocking(False)
+        self._readable = _waiter(connected, selectors.EVENT_READ)
+        self._writable = _waiter(connected, selectors.EVENT_WRITE)
+
+    @property
+    def name(self) -> str:
+        """The name given."""
+        return self._name
+
+    def send(self, data: bytes, timeout: float) -> None:
+        """See `Pipe`. After a time-out a part of ``data`` may have been sent: the pipe is of no use any more."""
+        end = time.monotonic() + timeout
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                if not self._writable.select(max(0.0, end - time.monotonic())) and time.monotonic() >= end:
+                    raise SessionLost(f"{self._name} took no input for {timeout:.3g} s") from None
+            except OSError as error:
+                raise SessionLost(f"the connection to {self._name} is gone: {error.strerror or error}") from error
+
+    def receive(self, timeout: float) -> bytes | None:
+        """See `Pipe`."""
+        if self._closed:
+            return b""
+        try:
+            if not self._readable.select(timeout):
+                return None
+            return self._socket.recv(_CHUNK)
+        except BlockingIOError:
+            return None
+        except (OSError, ValueError, KeyError) as error:
+            if self._closed or isinstance(error, ConnectionError):
+                return b""
+            raise SessionLost(f"the connection to {self._name} is gone: {error}") from error
+
+    def diagnosis(self) -> str:
+        """Nothing: a stream has no second channel."""
+        return ""
+
+    def close(self) -> None:
+        """See `Pipe`. A receive that waits in another thread ends."""
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+def _waiter(connected: socket.socket, events: int) -> selectors.BaseSelector:
+    waiter = selectors.DefaultSelector()
+    waiter.register(connected, events)
+    return waiter

@@ -1,0 +1,44 @@
+"""Command line: python -m tests.psrp.peer [--device PATH] [--die-once FILE]; other arguments are powershell.exe's."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import sys
+import threading
+
+from .server import Server
+from .wire import Wire
+
+
+def main() -> int:
+    """Serve one session; the exit code is that of pwsh -s: 0 after a Close, 160 after a broken line or an early end of input."""
+    parser = argparse.ArgumentParser(prog="peer", add_help=False)
+    parser.add_argument("--device")
+    parser.add_argument("--die-once", type=pathlib.Path)
+    options, _ = parser.parse_known_args()
+    if options.die_once is not None and not options.die_once.exists():
+        options.die_once.touch()
+        sys.stderr.write("The peer dies at its first start.\n")
+        return 1
+    if options.device:
+        descriptor = os.open(options.device, os.O_RDWR)
+        wire = Wire(os.fdopen(descriptor, "rb", closefd=False), descriptor)
+    else:
+        wire = Wire(sys.stdin.buffer, sys.stdout.fileno())
+    return Server(wire).serve()
+
+
+def _die_of(failure: threading.ExceptHookArgs) -> None:
+    threading.__excepthook__(failure)
+    sys.stderr.flush()
+    os._exit(70)
+
+
+if __name__ == "__main__":
+    threading.excepthook = _die_of
+    # Threads of pipelines that ignore their stop must not keep the process.
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,151 @@
+"""Faults on demand: ``Test-Fault -Kind KIND`` in a pipeline, a command that only the peer has."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import psrpcore
+from psrpcore import types as ps
+
+if TYPE_CHECKING:
+    from .server import Running, Server
+
+COMMAND = "Test-Fault"
+_EXIT_DEAD = 3
+_LONG = 10 * 1024 * 1024
+
+
+def before_ack(server: Server, shell: psrpcore.PowerShell) -> None:
+    """The faults that happen while the Data that brings the pipeline is not acknowledged yet."""
+    for command in shell.commands:
+        if command.command_text == COMMAND:
+            kind = dict(command.parameters)["Kind"]
+            if kind == "die-before-ack":
+                os._exit(_EXIT_DEAD)
+            if kind == "no-data-ack":
+                server.silent.add("DataAck")
+            if kind == "no-input":
+                server.reading = False
+
+
+def body(running: Running, named: dict[str, Any], args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
+    """Let the fault of this kind happen; those that do not end the pipeline go on with the output "after"."""
+    kind = str(named["kind"])
+    result = _KINDS[kind](running)
+    yield "after" if result is None else result
+
+
+def _die(running: Running) -> None:
+    sys.stderr.write("The peer dies on demand.\n")
+    sys.stderr.flush()
+    os._exit(_EXIT_DEAD)
+
+
+def _die_mid_line(running: Running) -> None:
+    running.server.wire.raw(f"<Data Stream='Default' PSGuid='{running.guid}'>AAAA".encode())
+    _die(running)
+
+
+def _die_mid_pipeline(running: Running) -> None:
+    running.output("last words")
+    _die(running)
+
+
+def _silence(running: Running) -> None:
+    running.server.wire.mark("DataAck", running.guid)
+    running.server.wire.mute = True
+    threading.Event().wait()
+
+
+def _stubborn(running: Running) -> None:
+    running.stubborn = True
+    running.server.wire.raw(b"")
+    running.output("started")
+    threading.Event().wait()
+
+
+def _no_close_ack(running: Running) -> None:
+    running.server.silent.add("CloseAck")
+
+
+def _late_state(running: Running) -> None:
+    running.late_state = True
+
+
+def _garbage(running: Running) -> None:
+    running.server.wire.raw(b"<Data Stream='Default' PSGuid='nonsense'>????</Data>\n")
+
+
+def _unknown_element(running: Running) -> None:
+    running.server.wire.raw(f"<Surprise PSGuid='{running.guid}' />\n".encode())
+
+
+def _noise(running: Running) -> None:
+    running.server.wire.raw(b"a program wrote this straight to stdout\n")
+
+
+def _long_line(running: Running) -> None:
+    running.server.wire.raw(f"<Data Stream='Default' PSGuid='{running.guid}'>".encode() + b"A" * _LONG)
+    threading.Event().wait()
+
+
+def _socket_error(running: Running) -> None:
+    running.server.wire.raw(b"__HyperVSocketError__:the broker went away\n")
+
+
+def _message(running: Running, body: bytes) -> None:
+    """A message on the output stream whose content is ``body``, whatever it is (MS-PSRP 2.2.1, 2.2.4)."""
+    kind = ps.PSRPMessageType.PipelineOutput.value.to_bytes(4, "little")
+    pool = running.server.pool.runspace_pool_id.bytes_le
+    raw = (1).to_bytes(4, "little") + kind + pool + running.guid.bytes_le + body
+    head = (2**40).to_bytes(8, "big") + bytes(8) + b"\x03" + len(raw).to_bytes(4, "big")
+    running.server.wire.data(running.guid, head + raw)
+
+
+def _bad_xml(running: Running) -> None:
+    _message(running, b"<S>unfinished")
+
+
+def _noncharacters(running: Running) -> None:
+    _message(running, "<S>\ufffe&#xFFFF;</S>".encode())
+
+
+def _bad_fragment(running: Running) -> None:
+    running.server.wire.data(running.guid, b"too short")
+
+
+def _child(running: Running) -> ps.PSInt:
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdin=subprocess.DEVNULL)
+    return ps.PSInt(sleeper.pid)
+
+
+def _nothing(running: Running) -> None:
+    running.server.wire.raw(b"")
+
+
+_KINDS: dict[str, Callable[[Running], Any]] = {
+    "die": _die,
+    "die-mid-line": _die_mid_line,
+    "die-mid-pipeline": _die_mid_pipeline,
+    "die-before-ack": _die,
+    "no-data-ack": _nothing,
+    "no-input": _nothing,
+    "silence": _silence,
+    "stubborn": _stubborn,
+    "no-close-ack": _no_close_ack,
+    "late-state": _late_state,
+    "garbage": _garbage,
+    "unknown-element": _unknown_element,
+    "noise": _noise,
+    "long-line": _long_line,
+    "socket-error": _socket_error,
+    "bad-xml": _bad_xml,
+    "noncharacters": _noncharacters,
+    "bad-fragment": _bad_fragment,
+    "child": _child,
+}
