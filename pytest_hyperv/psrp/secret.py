@@ -42,3 +42,7 @@ class Secret:
 
     def _utf16(self) -> bytes:
         return self._text.encode("utf-16-le", "surrogatepass")
+
+
+NO_SECRET = Secret("")
+"""The empty password."""
