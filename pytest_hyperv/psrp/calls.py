@@ -109,6 +109,11 @@ class Call:
         return joined
 
     @property
+    def parameters(self) -> Parameters:
+        """The names and values of all stages, in order."""
+        return tuple(pair for statement in self.statements for stage in statement.stages for pair in stage.parameters)
+
+    @property
     def title(self) -> str:
         """What is run, for messages; holds no value."""
         return "; ".join(statement.title for statement in self.statements)

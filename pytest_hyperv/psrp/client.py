@@ -18,6 +18,7 @@ from psrpcore import types as ps
 from pytest_hyperv.errors import SessionLost
 from pytest_hyperv.psrp.calls import Call, Runnable
 from pytest_hyperv.psrp.connection import Connection, Deadline, DeadlinePassed, Route
+from pytest_hyperv.psrp.creation import values_of
 from pytest_hyperv.psrp.framing import SESSION, Control, Mark
 from pytest_hyperv.psrp.pipeline import RunningCall
 from pytest_hyperv.psrp.pipes import Pipe
@@ -42,7 +43,7 @@ class Session:
         self._connection = connection
         self._ahead = ahead
         self._spare: Route | None = None
-        self._debts: list[Control] = []
+        self._debts: tuple[Control, ...] = ()
         self._state = threading.Lock()
         self._key = threading.Lock()
         self._has_key = False
@@ -98,15 +99,19 @@ class Session:
         call = what if isinstance(what, Call) else Call(what)
         deadline = Deadline(timeout)
         self._connection.check()
-        if any(holds_secret(value) for s in call.statements for stage in s.stages for _, value in stage.parameters):
+        if any(holds_secret(value) for _, value in call.parameters):
             self.exchange_key(timeout)
-        route, beside = self._announced(deadline)
+        values = values_of(call)
+        route = self._announced(deadline)
         running = RunningCall(self._connection, route, call, input, deadline)
         try:
             self._acknowledged(route, deadline)
         except DeadlinePassed:
             raise running.timed_out() from None
-        running.begin(beside, self._owe if self._ahead else None)
+        if self._ahead:
+            self._begin_ahead(running, values)
+        else:
+            running.begin(values)
         return running
 
     def run(self, what: Runnable, *, timeout: float = CALL_TIMEOUT, input: Iterable[Any] | None = None) -> PowerShellResult:
@@ -155,6 +160,21 @@ class Session:
         finally:
             self._connection.close(CLOSE_TIMEOUT)
 
+    def leave(self, timeout: float = CLOSE_TIMEOUT) -> uuid.UUID:
+        """Let go of the session without closing it, so that `adopt` can take it over: its GUID.
+
+        Nothing may be running: a pipeline that is, is stopped. Our end of the pipe is closed. Raises SessionLost.
+        """
+        with self._state:
+            self._closed = True
+        try:
+            self._close_pipelines(Deadline(timeout))
+        except DeadlinePassed:
+            raise SessionLost(f"{self._connection.pipe.name} did not end its pipelines in {timeout:g} s") from None
+        finally:
+            self._connection.close(CLOSE_TIMEOUT)
+        return self.id
+
     def __enter__(self) -> Session:
         return self
 
@@ -179,19 +199,26 @@ class Session:
             if isinstance(mail, kind):
                 return mail
 
-    def _announced(self, deadline: Deadline) -> tuple[Route, tuple[Control, ...]]:
-        """A route whose Command has been sent, and what is to travel beside its first Data."""
+    def _announced(self, deadline: Deadline) -> Route:
+        """A route whose Command has been sent."""
         with self._state:
             route, self._spare = self._spare, None
-            beside = tuple(self._debts)
-            self._debts.clear()
-            if self._ahead:
-                self._spare = self._connection.add_route(uuid.uuid4())
-                beside += (Control(Mark.COMMAND, self._spare.guid),)
         if route is None:
             route = self._connection.add_route(uuid.uuid4())
             self._connection.send(Control(Mark.COMMAND, route.guid), deadline=deadline)
-        return route, beside
+        return route
+
+    def _begin_ahead(self, running: RunningCall, values: list[Any]) -> None:
+        """Send the pipeline with the Close of those that have ended and the Command of the next one."""
+        spare = self._connection.add_route(uuid.uuid4())
+        with self._state:
+            debts, self._debts = self._debts, ()
+        running.begin(values, beside=(*debts, Control(Mark.COMMAND, spare.guid)), after=self._owe)
+        with self._state:
+            if self._spare is None:
+                self._spare = spare
+                return
+        self._owe(spare)
 
     def _acknowledged(self, route: Route, deadline: Deadline) -> None:
         while True:
@@ -201,10 +228,17 @@ class Session:
 
     def _owe(self, route: Route) -> None:
         with self._state:
-            self._debts.append(Control(Mark.CLOSE, route.guid))
+            self._debts += (Control(Mark.CLOSE, route.guid),)
 
     def _close_gently(self, deadline: Deadline) -> None:
         """Pipelines first: a session that is closed while one runs is never acknowledged."""
+        self._close_pipelines(deadline)
+        connection = self._connection
+        connection.send(Control(Mark.CLOSE, SESSION), deadline=deadline)
+        if not connection.session.closed.wait(deadline.left):
+            raise DeadlinePassed
+
+    def _close_pipelines(self, deadline: Deadline) -> None:
         connection = self._connection
         routes = connection.routes
         packets = [Control(Mark.CLOSE, route.guid) for route in routes]
@@ -213,6 +247,3 @@ class Session:
         for route in routes:
             if not route.closed.wait(deadline.left):
                 raise DeadlinePassed
-        connection.send(Control(Mark.CLOSE, SESSION), deadline=deadline)
-        if not connection.session.closed.wait(deadline.left):
-            raise DeadlinePassed

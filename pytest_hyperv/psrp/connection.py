@@ -6,12 +6,13 @@ route, so no caller ever waits on the pipe itself and a deadline always holds.
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psrpcore
@@ -19,7 +20,6 @@ import psrpcore
 from pytest_hyperv.errors import SessionLost
 from pytest_hyperv.psrp.framing import SESSION, Control, Data, FramingError, LineParser, Mark, Stream, encode
 from pytest_hyperv.psrp.messages import (
-    FRAGMENT_SIZE,
     BadFragment,
     Joiner,
     Message,
@@ -63,6 +63,8 @@ class Undecodable:
 
 
 Mail = Control | Undecodable | Any
+Groups = list[tuple[Stream, list[bytes]]]
+"""Payloads of Data packets by the priority they travel with."""
 
 
 class Route:
@@ -92,6 +94,7 @@ class Connection:
         self._routes: dict[uuid.UUID, Route] = {SESSION: self.session}
         self._core = threading.Lock()
         self._sending = threading.Lock()
+        self._numbers = itertools.count(1)
         self._joiner = Joiner()
         self._parser = LineParser()
         self._closing = False
@@ -109,18 +112,22 @@ class Connection:
         route = self._routes[guid] = Route(guid)
         return route
 
-    def prepare(self, change: Callable[[psrpcore.ClientRunspacePool], None]) -> list[tuple[Stream, list[bytes]]]:
+    def prepare(self, change: Callable[[psrpcore.ClientRunspacePool], None]) -> Groups:
         """Let ``change`` queue messages in the pool and take them out as the payloads of Data packets."""
         with self._core:
             change(self.pool)
             return self._drain()
 
-    def _drain(self) -> list[tuple[Stream, list[bytes]]]:
-        groups: list[tuple[Stream, list[bytes]]] = []
+    def payloads(self, messages: Iterable[Message]) -> list[bytes]:
+        """Messages as the payloads of Data packets, with the next numbers of this session."""
+        return cut([repaired_for_sending(replace(message, object_id=next(self._numbers))) for message in messages])
+
+    def _drain(self) -> Groups:
+        groups: Groups = []
         while (payload := self.pool.data_to_send()) is not None:
-            stream = Stream.PROMPT_RESPONSE if payload.stream_type is psrpcore.StreamType.prompt_response else Stream.DEFAULT
-            messages = [repaired_for_sending(message) for message in Joiner().feed(payload.data)]
-            groups.append((stream, cut(messages, FRAGMENT_SIZE)))
+            urgent = payload.stream_type is psrpcore.StreamType.prompt_response
+            stream = Stream.PROMPT_RESPONSE if urgent else Stream.DEFAULT
+            groups.append((stream, self.payloads(Joiner().feed(payload.data))))
         return groups
 
     def send(self, *packets: Control | Data, deadline: Deadline) -> None:
@@ -163,7 +170,7 @@ class Connection:
     def send_groups(
         self,
         route: Route,
-        groups: list[tuple[Stream, list[bytes]]],
+        groups: Groups,
         deadline: Deadline,
         unless: Callable[[], bool] = bool,
         beside: tuple[Control, ...] = (),
@@ -309,5 +316,5 @@ class Connection:
             why = f": {event.reason}" if event.reason is not None else ""
             self.lose(SessionLost(f"{self.pipe.name} reported its session {event.state.name.lower()}{why}"))
 
-    def _reply(self, route: Route, replies: list[tuple[Stream, list[bytes]]]) -> None:
+    def _reply(self, route: Route, replies: Groups) -> None:
         self.send_groups(route, replies, Deadline(30.0))

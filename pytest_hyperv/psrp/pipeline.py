@@ -12,12 +12,13 @@ import psrpcore
 from psrpcore import types as ps
 
 from pytest_hyperv.errors import CommandFailed, CommandTimeout, SessionLost
-from pytest_hyperv.psrp.calls import Call, Command
-from pytest_hyperv.psrp.connection import Connection, Deadline, DeadlinePassed, Route, Undecodable
-from pytest_hyperv.psrp.framing import Control, Mark
+from pytest_hyperv.psrp.calls import Call
+from pytest_hyperv.psrp.connection import Connection, Deadline, DeadlinePassed, Groups, Route, Undecodable
+from pytest_hyperv.psrp.creation import add_commands, creation_message, new_pipeline, shape_of
+from pytest_hyperv.psrp.framing import Control, Mark, Stream
 from pytest_hyperv.psrp.records import error_from_wire, information_from_wire, progress_from_wire
 from pytest_hyperv.psrp.result import PowerShellResult
-from pytest_hyperv.psrp.values import from_wire, to_wire
+from pytest_hyperv.psrp.values import from_wire, holds_secret, to_wire
 
 PIECE = 1024 * 1024
 """Bytes of one object when a large byte input is streamed."""
@@ -35,23 +36,6 @@ class Item:
 
     stream: str
     value: Any
-
-
-def wire_commands(call: Call) -> list[psrpcore.Command]:
-    """The call as psrpcore's commands. Raises UnsendableValue for a value that cannot travel."""
-    commands: list[psrpcore.Command] = []
-    for statement in call.statements:
-        if commands:
-            commands[-1].end_of_statement = True
-        for stage in statement.stages:
-            if isinstance(stage, Command):
-                command = psrpcore.Command(stage.name)
-            else:
-                command = psrpcore.Command(stage.text, True, use_local_scope=True if stage.local_scope else None)
-            for name, value in stage.parameters:
-                command.add_parameter(name, to_wire(value))
-            commands.append(command)
-    return commands
 
 
 def pieces(source: Iterable[Any]) -> Iterator[Any]:
@@ -90,25 +74,35 @@ class RunningCall:
         self._waiting: list[Item] = []
         self._after: Callable[[Route], None] = self._close
 
-    def begin(self, beside: tuple[Control, ...] = (), after: Callable[[Route], None] | None = None) -> None:
-        """Send the pipeline to its announced GUID. ``after`` is told when it has ended, in place of a Close being sent."""
+    def begin(
+        self, values: list[Any], *, beside: tuple[Control, ...] = (), after: Callable[[Route], None] | None = None
+    ) -> None:
+        """Send the pipeline, with the values of its call, to its announced GUID.
+
+        ``after`` is told when it has ended, in place of a Close being sent.
+        """
         self._after = after or self._close
-        commands = wire_commands(self._call)
-
-        def create(pool: psrpcore.ClientRunspacePool) -> None:
-            self._pipeline = psrpcore.ClientPowerShell(
-                pool,
-                no_input=self._source is None,
-                remote_stream_options=ps.RemoteStreamOptions.AddInvocationInfoToErrorRecord,
-                pipeline_id=self._route.guid,
-            )
-            for command in commands:
-                self._pipeline.add_command(command)
-            self._pipeline.start()
-
+        groups = self._creation(values)
         with self._deadline_kept():
-            groups = self._connection.prepare(create)
             self._connection.send_groups(self._route, groups, self._deadline, beside=beside)
+
+    def _creation(self, values: list[Any]) -> Groups:
+        shape, no_input = shape_of(self._call), self._source is None
+        secret = any(holds_secret(value) for _, value in self._call.parameters)
+
+        def register(pool: psrpcore.ClientRunspacePool) -> None:
+            self._pipeline = pipeline = new_pipeline(pool, self._route.guid, no_input=no_input)
+            if secret:
+                add_commands(pipeline, shape, iter(values))
+                pipeline.start()
+            pipeline.state = ps.PSInvocationState.Running
+
+        groups = self._connection.prepare(register)
+        if secret:
+            return groups
+        pool = self._connection.pool.runspace_pool_id
+        message = creation_message(shape, values, pool=pool, pipeline=self._route.guid, no_input=no_input)
+        return [(Stream.DEFAULT, self._connection.payloads([message]))]
 
     def items(self) -> Iterator[Item]:
         """The records as they come, while the input goes out. Raises CommandTimeout at the deadline, SessionLost."""

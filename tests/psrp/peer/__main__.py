@@ -1,10 +1,15 @@
-"""Command line: python -m tests.psrp.peer [--device PATH] [--die-once FILE]; other arguments are powershell.exe's."""
+"""Command line: python -m tests.psrp.peer [--device PATH | --connect HOST:PORT] [--die-once FILE].
+
+Other arguments are powershell.exe's and ignored.
+"""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import pathlib
+import socket
 import sys
 import threading
 
@@ -16,18 +21,27 @@ def main() -> int:
     """Serve one session; the exit code is that of pwsh -s: 0 after a Close, 160 after a broken line or an early end of input."""
     parser = argparse.ArgumentParser(prog="peer", add_help=False)
     parser.add_argument("--device")
+    parser.add_argument("--connect")
     parser.add_argument("--die-once", type=pathlib.Path)
     options, _ = parser.parse_known_args()
     if options.die_once is not None and not options.die_once.exists():
         options.die_once.touch()
         sys.stderr.write("The peer dies at its first start.\n")
         return 1
+    if options.connect:
+        host, _, port = options.connect.rpartition(":")
+        connection = socket.create_connection((host, int(port)))
+        return Server(Wire(connection.makefile("rb"), connection.sendall)).serve()
     if options.device:
         descriptor = os.open(options.device, os.O_RDWR)
-        wire = Wire(os.fdopen(descriptor, "rb", closefd=False), descriptor)
-    else:
-        wire = Wire(sys.stdin.buffer, sys.stdout.fileno())
-    return Server(wire).serve()
+        return Server(Wire(os.fdopen(descriptor, "rb", closefd=False), functools.partial(_write, descriptor))).serve()
+    return Server(Wire(sys.stdin.buffer, functools.partial(_write, sys.stdout.fileno()))).serve()
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _die_of(failure: threading.ExceptHookArgs) -> None:

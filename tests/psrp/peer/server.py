@@ -53,7 +53,7 @@ class Running:
         self.started = True
         threading.Thread(target=self._run, args=(shell,), daemon=True).start()
 
-    def write(self, change: Callable[[psrpcore.ServerPipeline], None]) -> None:
+    def write(self, change: Callable[[psrpcore.ServerPipeline], object]) -> None:
         """Let ``change`` write to the pipeline's streams, and send it."""
         self.server.send(lambda: change(self.pipeline))
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
 ZERO = uuid.UUID(int=0)
@@ -28,9 +27,9 @@ class BrokenLine(Exception):
 
 
 class Wire:
-    """Reads lines from ``source``, writes them to the descriptor ``sink``; writing is safe from any thread."""
+    """Reads lines from ``source``, writes them whole with ``sink``; writing is safe from any thread."""
 
-    def __init__(self, source: IO[bytes], sink: int) -> None:
+    def __init__(self, source: IO[bytes], sink: Callable[[bytes], object]) -> None:
         self._source = source
         self._sink = sink
         self._lock = threading.Lock()
@@ -55,6 +54,5 @@ class Wire:
     def raw(self, data: bytes) -> None:
         """Write bytes as they are."""
         with self._lock:
-            rest = memoryview(b"" if self.mute else data)
-            while rest:
-                rest = rest[os.write(self._sink, rest) :]
+            if not self.mute:
+                self._sink(data)

@@ -1,0 +1,31 @@
+"""Fixtures of the PSRP tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_hyperv.psrp.client import Session
+from tests.psrp import roads
+
+
+@pytest.fixture(params=roads.parameters())
+def road(request: pytest.FixtureRequest) -> roads.Road:
+    """Each road that leads to a PowerShell."""
+    taken: roads.Road = request.param
+    return taken
+
+
+@pytest.fixture(params=roads.parameters(peers_only=True))
+def peer_road(request: pytest.FixtureRequest) -> roads.Road:
+    """Each road at whose end the peer stands, which has faults on demand."""
+    taken: roads.Road = request.param
+    return taken
+
+
+@pytest.fixture
+def session(road: roads.Road) -> Iterator[Session]:
+    """An open session over each road."""
+    with road.session() as opened:
+        yield opened
