@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from typing import Any, TypeVar
 
 import requests
 import winrm.transport
-from winrm.exceptions import InvalidCredentialsError, WinRMOperationTimeoutError
+from winrm.encryption import Encryption
+from winrm.exceptions import InvalidCredentialsError, WinRMError, WinRMOperationTimeoutError
 from winrm.protocol import Protocol
 from winrm.transport import Transport
 
@@ -24,6 +26,9 @@ POLL_SECONDS = 20
 """Seconds after which the service ends a Receive that has nothing to give, with fault 2150858793."""
 _POLL_GRACE = 15.0
 """Seconds that the answer to a Receive may come later than that."""
+_MESSAGE_ID = re.compile(rb"MessageID[^>]*>\s*uuid:([-0-9A-Fa-f]+)")
+_RELATES_TO = re.compile(rb"RelatesTo[^>]*>\s*uuid:([-0-9A-Fa-f]+)")
+_HEADER_SIZE = 8192
 _SEALING = ("ntlm", "kerberos", "credssp")
 
 
@@ -114,7 +119,11 @@ class WinRMConnection:
 
 
 class _WatchedTransport(Transport):
-    """pywinrm's transport over connections that ``sockets`` knows."""
+    """pywinrm's transport over connections that ``sockets`` knows, which takes no answer that belongs to no request.
+
+    pywinrm looks at what a Send is answered with as little as at whether an answer was sealed: a proxy's page, or
+    anyone's word on the way, would pass for success.
+    """
 
     def __init__(self, sockets: Sockets, **options: Any) -> None:
         super().__init__(**options)
@@ -128,6 +137,24 @@ class _WatchedTransport(Transport):
     def setup_encryption(self, session: requests.Session) -> None:
         self._sockets.watch(session, self.endpoint)
         super().setup_encryption(session)
+        self.encryption = _StrictEncryption(session, self.auth_method)
+
+    def send_message(self, message: str | bytes) -> bytes:
+        answer = super().send_message(message)
+        asked = _MESSAGE_ID.search(message if isinstance(message, bytes) else message.encode())
+        related = _RELATES_TO.search(answer[:_HEADER_SIZE])
+        if asked is None or related is None or asked[1].lower() != related[1].lower():
+            raise WinRMError("it belongs to no request of ours")
+        return answer
+
+
+class _StrictEncryption(Encryption):
+    """pywinrm's sealing, which takes no unsealed success."""
+
+    def parse_encrypted_response(self, response: requests.Response) -> bytes:
+        if response.ok and self.protocol_string.decode() not in response.headers.get("Content-Type", ""):
+            raise WinRMError("it is not sealed, and this session's messages are")
+        return super().parse_encrypted_response(response)
 
 
 def _protocol(target: WinRMTarget, sockets: Sockets) -> Protocol:

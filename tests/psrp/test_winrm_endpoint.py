@@ -106,6 +106,8 @@ def test_pywinrm_runs_a_command(endpoint: Endpoint, certificate: Path, transport
 
 
 def test_pywinrm_is_refused_with_a_wrong_password(endpoint: Endpoint) -> None:
-    session = winrm.Session(f"http://localhost:{endpoint.http_port}/wsman", (USER, "wrong"), transport="ntlm")
+    session = winrm.Session(
+        f"http://localhost:{endpoint.http_port}/wsman", (USER, "wrong"), transport="ntlm", ca_trust_path=None
+    )
     with pytest.raises(InvalidCredentialsError):
         session.run_cmd("print")

@@ -67,11 +67,11 @@ class Endpoint:
         return int(self._order(do="drop idle")["dropped"])
 
     def forget_logins(self) -> None:
-        """Treat every open connection as one that has not authenticated."""
+        """Treat every idle connection as one that has not authenticated."""
         self._order(do="forget logins")
 
     def count(self) -> dict[str, int]:
-        """Shells and processes that are there now, and HTTP requests ("http") and operations so far."""
+        """Shells, processes and "receives waiting" now; HTTP requests ("http") and operations by name so far."""
         return dict(self._order(do="count"))
 
     def _order(self, **order: Any) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _obey(service: Service, order: dict[str, Any]) -> dict[str, Any]:
         return {"dropped": service.drop_idle()}
     elif order["do"] == "forget logins":
         service.forget_logins()
-    return {**service.shells.counts(), **service.operations}
+    return {**service.shells.counts(), **service.operations, "receives waiting": service.receives_waiting}
 
 
 def main() -> None:

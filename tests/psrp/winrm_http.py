@@ -9,6 +9,7 @@ import ssl
 import sys
 import threading
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
@@ -33,8 +34,8 @@ class Service:
     schedule: Schedule = field(default_factory=Schedule)
     ended: threading.Event = field(default_factory=threading.Event)
     operations: collections.Counter[str] = field(default_factory=collections.Counter)
-    idle: set[socket.socket] = field(default_factory=set)
-    logins: list[Login] = field(default_factory=list)
+    idle: dict[socket.socket, Login] = field(default_factory=dict)
+    receives_waiting: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def drop_idle(self) -> int:
@@ -47,9 +48,9 @@ class Service:
         return len(dropped)
 
     def forget_logins(self) -> None:
-        """Make every connection one that nobody has authenticated."""
+        """Make every connection that waits for a request one that nobody has authenticated."""
         with self.lock:
-            for login in self.logins:
+            for login in self.idle.values():
                 login.forget()
 
 
@@ -92,13 +93,11 @@ class WinRMHandler(BaseHTTPRequestHandler):
         self._service = server.service
         self._encrypted = server.ssl_context is not None
         self._login = Login(self._service.account, basic=self._encrypted or self._service.allow_plaintext)
-        with self._service.lock:
-            self._service.logins.append(self._login)
 
     def handle_one_request(self) -> None:
         """Wait for a request as one of the idle."""
         with self._service.lock:
-            self._service.idle.add(self.connection)
+            self._service.idle[self.connection] = self._login
         try:
             super().handle_one_request()
         finally:
@@ -155,9 +154,21 @@ class WinRMHandler(BaseHTTPRequestHandler):
                     f"The WS-Management service cannot process the request: {size} bytes exceed the maximum envelope "
                     f"size of {self._service.envelope_limit}.",
                 )
-            return 200, self._service.shells.answer(call)
+            with self._counted_as_waiting(call):
+                return 200, self._service.shells.answer(call)
         except Refused as refused:
             return 500, soap.fault(call, refused)
+
+    @contextlib.contextmanager
+    def _counted_as_waiting(self, call: Call) -> Iterator[None]:
+        one = int(call.operation == "Receive")
+        with self._service.lock:
+            self._service.receives_waiting += one
+        try:
+            yield
+        finally:
+            with self._service.lock:
+                self._service.receives_waiting -= one
 
     def _reply(
         self, status: int, content: bytes, *, kind: str = PLAIN_TYPE, challenges: list[str] | None = None
@@ -173,4 +184,4 @@ class WinRMHandler(BaseHTTPRequestHandler):
 
     def _no_longer_idle(self) -> None:
         with self._service.lock:
-            self._service.idle.discard(self.connection)
+            self._service.idle.pop(self.connection, None)
