@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
-from ..errors import AccessDenied, CapabilityMissing, SessionLost
-from .psdirect_handshake import Conversation, Downgrade, Login, Opened, broker_client, token_client
-from .socket_pipe import SocketPipe
+from pytest_hyperv.errors import AccessDenied, CapabilityMissing, SessionLost
+from pytest_hyperv.psrp.pipes import StreamPipe
+from pytest_hyperv.psrp.psdirect_handshake import Conversation, Downgrade, Login, Opened, broker_client, token_client
 
 BROKER_SERVICE = UUID("999e53d4-3d5c-4c3e-8779-bed06ec056e1")
 """The guest service that takes the credential."""
@@ -31,7 +31,7 @@ _REPLY_SIZE = 1024
 _LONGEST_CONNECT_MS = 300_000
 
 
-def open_psdirect(connect: Connect, login: Login, *, name: str, timeout: float, require_v2: bool = False) -> SocketPipe:
+def open_psdirect(connect: Connect, login: Login, *, name: str, timeout: float, require_v2: bool = False) -> StreamPipe:
     """Open a PowerShell session in a guest within ``timeout`` seconds and return its pipe.
 
     ``name`` is the machine's, for messages. A guest that only speaks version 1 is spoken to in version 1, unless
@@ -56,7 +56,7 @@ def open_psdirect(connect: Connect, login: Login, *, name: str, timeout: float, 
     try:
         if opened.token is not None:
             _converse(connection, token_client(opened.token), name, deadline)
-        return SocketPipe(connection, f"PowerShell Direct of {name}")
+        return StreamPipe(connection, name=f"PowerShell Direct of {name}")
     except BaseException:
         connection.close()
         raise

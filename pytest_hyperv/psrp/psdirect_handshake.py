@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from ..errors import AccessDenied, HypervError, SessionLost
-from .secret import Secret
+from pytest_hyperv.errors import AccessDenied, HypervError, SessionLost
+from pytest_hyperv.psrp.secret import Secret
 
 NEWEST_VERSION = 2
 TOKEN_LIFETIME = 600.0

@@ -15,10 +15,10 @@ from winrm.exceptions import InvalidCredentialsError, WinRMError, WinRMOperation
 from winrm.protocol import Protocol
 from winrm.transport import Transport
 
-from ..errors import SettingsError
-from .winrm_faults import EXCHANGE_ERRORS, explained
-from .winrm_sockets import Sockets
-from .winrm_target import WinRMTarget
+from pytest_hyperv.errors import SettingsError
+from pytest_hyperv.psrp.winrm_faults import EXCHANGE_ERRORS, explained
+from pytest_hyperv.psrp.winrm_sockets import Sockets
+from pytest_hyperv.psrp.winrm_target import WinRMTarget
 
 Answer = TypeVar("Answer")
 

@@ -22,7 +22,7 @@ from winrm.exceptions import (
     WSManFaultError,
 )
 
-from ..errors import AccessDenied, HostError, HostUnreachable, HypervError
+from pytest_hyperv.errors import AccessDenied, HostError, HostUnreachable, HypervError
 
 SHELL_QUOTAS = (2150859173, 2150859174, 2150859175, 2150859179, 2150859236, 2150859237, 2150859238)
 """MAX_SHELLS, MAX_OPERATIONS, USER, MAX_SHELLUSERS and the per-plugin MAX_SHELLS, MAX_USERS, MAX_PLUGINSHELLS."""

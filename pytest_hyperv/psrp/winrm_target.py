@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..errors import SettingsError
-from .secret import NO_SECRET, Secret
+from pytest_hyperv.errors import SettingsError
+from pytest_hyperv.psrp.secret import NO_SECRET, Secret
 
 Authentication = Literal["ntlm", "kerberos", "credssp", "certificate", "basic"]
 Scheme = Literal["https", "http"]

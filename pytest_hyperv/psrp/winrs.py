@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 import tenacity
 from winrm.protocol import Protocol
 
-from ..errors import HypervError, SessionLost
-from .winrm_connection import WinRMConnection
-from .winrm_faults import HostNotReached
-from .winrm_target import WinRMTarget
+from pytest_hyperv.errors import HypervError, SessionLost
+from pytest_hyperv.psrp.winrm_connection import WinRMConnection
+from pytest_hyperv.psrp.winrm_faults import HostNotReached
+from pytest_hyperv.psrp.winrm_target import WinRMTarget
 
 POWERSHELL = ("powershell.exe", "-NoLogo", "-NoProfile", "-s")
 """PowerShell as a server of PSRP on its stdin and stdout."""

@@ -16,6 +16,7 @@ import pytest
 
 from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.psrp.pipes import Pipe, ProcessPipe, StreamPipe
+from tests.psrp import remote_pipes
 
 PROJECT = Path(__file__).parents[2]
 """The folder from which the peer is started."""
@@ -88,6 +89,13 @@ ROADS: list[Road] = [
     Road("process", process_pipe),
     Road("process-ahead", process_pipe, ahead=True),
     Road("stream", stream_pipe),
+    Road("winrs-basic-https", lambda: remote_pipes.winrs_pipe(peer_argv(), "basic", "https"), ahead=True),
+    Road("winrs-ntlm-http", lambda: remote_pipes.winrs_pipe(peer_argv(), "ntlm", "http"), ahead=True),
+    Road(
+        "psdirect",
+        lambda: remote_pipes.psdirect_pipe(peer_argv()),
+        unavailable=remote_pipes.UNIX_SOCKETS_MISSING,
+    ),
     Road("pwsh", pwsh_pipe, real=True, unavailable="" if shutil.which("pwsh") else "no pwsh on PATH"),
 ]
 

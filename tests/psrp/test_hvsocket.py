@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from uuid import UUID, uuid4
 
@@ -14,14 +13,14 @@ import pytest
 from pytest_hyperv.errors import AccessDenied, CapabilityMissing, HypervError, SessionLost
 from pytest_hyperv.psrp import hvsocket
 from pytest_hyperv.psrp.hvsocket import SESSION_SERVICE, Connect, hyperv_connect, open_psdirect
+from pytest_hyperv.psrp.pipes import StreamPipe
 from pytest_hyperv.psrp.psdirect_handshake import Login
 from pytest_hyperv.psrp.secret import Secret
-from pytest_hyperv.psrp.socket_pipe import SocketPipe
 
 if not hasattr(socket, "AF_UNIX"):
     pytest.skip("the double of a guest needs Unix sockets", allow_module_level=True)
 
-from .direct_broker import Plan, running, short_directory
+from tests.psrp.direct_broker import Plan, running, short_directory
 
 LOGIN = Login("tester", Secret("pä$$"))
 ECHO = [sys.executable, "-c", "import os\nwhile data := os.read(0, 65536): os.write(1, data)"]
@@ -37,11 +36,11 @@ def guest(*faults: str, version: int = 2) -> Iterator[Connect]:
         yield connect
 
 
-def opened(connect: Connect, login: Login = LOGIN, timeout: float = PATIENCE, require_v2: bool = False) -> SocketPipe:
+def opened(connect: Connect, login: Login = LOGIN, timeout: float = PATIENCE, require_v2: bool = False) -> StreamPipe:
     return open_psdirect(connect, login, name="vm-7", timeout=timeout, require_v2=require_v2)
 
 
-def read_exactly(pipe: SocketPipe, size: int) -> bytes:
+def read_exactly(pipe: StreamPipe, size: int) -> bytes:
     data = b""
     while len(data) < size:
         more = pipe.receive(PATIENCE)
@@ -139,44 +138,6 @@ def test_what_lacks_is_said_for_platform_and_python() -> None:
     assert "only Windows" in hvsocket._what_lacks("linux", family_known=False)
     assert "3.12" in hvsocket._what_lacks("win32", family_known=False)
     assert hvsocket._what_lacks("win32", family_known=True) == ""
-
-
-@pytest.fixture
-def pair() -> Iterator[tuple[SocketPipe, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    pipe = SocketPipe(ours, "the other end")
-    yield pipe, theirs
-    pipe.close()
-    theirs.close()
-
-
-def test_receive_says_none_when_nothing_came(pair: tuple[SocketPipe, socket.socket]) -> None:
-    assert pair[0].receive(0.01) is None
-
-
-def test_receive_ends_when_the_other_end_does(pair: tuple[SocketPipe, socket.socket]) -> None:
-    pair[1].close()
-    assert pair[0].receive(PATIENCE) == b""
-    with pytest.raises(SessionLost, match="connection to the other end was lost"):
-        pair[0].send(b"x" * 1000, PATIENCE)
-
-
-def test_close_wakes_a_waiting_receive_and_is_idempotent(pair: tuple[SocketPipe, socket.socket]) -> None:
-    heard: list[bytes | None] = []
-    waiting = threading.Thread(target=lambda: heard.append(pair[0].receive(PATIENCE)))
-    waiting.start()
-    pair[0].close()
-    pair[0].close()
-    waiting.join(PATIENCE)
-    assert heard == [b""]
-    assert pair[0].receive(PATIENCE) == b""
-    with pytest.raises(SessionLost, match="it is closed"):
-        pair[0].send(b"x", PATIENCE)
-
-
-def test_send_gives_up_when_nobody_reads(pair: tuple[SocketPipe, socket.socket]) -> None:
-    with pytest.raises(SessionLost, match=r"the other end took \d+ of 8000000 bytes in 0.05 s"):
-        pair[0].send(b"x" * 8_000_000, 0.05)
 
 
 def test_the_session_connection_is_the_service_of_powershell() -> None:

@@ -12,12 +12,12 @@ from pypsrp.shell import Process, WinRS
 from pypsrp.wsman import WSMan
 from winrm.exceptions import InvalidCredentialsError
 
-from .winrm_endpoint import PASSWORD, USER, Endpoint, Plan, running
-from .winrm_fixtures import COMMANDS
-from .winrm_fixtures import certificate as certificate
-from .winrm_fixtures import endpoint as endpoint
-from .winrm_fixtures import shared_endpoint as shared_endpoint
-from .winrm_soap import ENVELOPE_TOO_LARGE, MAX_SHELLS
+from tests.psrp.winrm_endpoint import PASSWORD, USER, Endpoint, Plan, running
+from tests.psrp.winrm_fixtures import COMMANDS
+from tests.psrp.winrm_fixtures import certificate as certificate
+from tests.psrp.winrm_fixtures import endpoint as endpoint
+from tests.psrp.winrm_fixtures import shared_endpoint as shared_endpoint
+from tests.psrp.winrm_soap import ENVELOPE_TOO_LARGE, MAX_SHELLS
 
 
 def pypsrp_client(endpoint: Endpoint, certificate: Path, auth: str, *, ssl: bool, password: str = PASSWORD) -> WSMan:

@@ -13,12 +13,11 @@ from pytest_hyperv.errors import AccessDenied, HostError, SessionLost
 from pytest_hyperv.psrp import winrm_connection, winrs
 from pytest_hyperv.psrp.winrm_target import Authentication, Scheme
 from pytest_hyperv.psrp.winrs import SEND_SIZE, WinRSPipe, open_winrs
-
-from .winrm_endpoint import Endpoint, Plan, running
-from .winrm_fixtures import COMMANDS, ROADS, target
-from .winrm_fixtures import certificate as certificate
-from .winrm_fixtures import endpoint as endpoint
-from .winrm_fixtures import shared_endpoint as shared_endpoint
+from tests.psrp.winrm_endpoint import Endpoint, Plan, running
+from tests.psrp.winrm_fixtures import COMMANDS, ROADS, target
+from tests.psrp.winrm_fixtures import certificate as certificate
+from tests.psrp.winrm_fixtures import endpoint as endpoint
+from tests.psrp.winrm_fixtures import shared_endpoint as shared_endpoint
 
 PATIENCE = 20.0
 

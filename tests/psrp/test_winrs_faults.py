@@ -16,13 +16,12 @@ from pytest_hyperv.psrp.winrm_connection import WinRMConnection
 from pytest_hyperv.psrp.winrm_faults import HostNotReached
 from pytest_hyperv.psrp.winrm_target import WinRMTarget
 from pytest_hyperv.psrp.winrs import WinRSPipe, open_winrs
-
-from .winrm_endpoint import Endpoint
-from .winrm_fixtures import certificate as certificate
-from .winrm_fixtures import endpoint as endpoint
-from .winrm_fixtures import shared_endpoint as shared_endpoint
-from .winrm_fixtures import target
-from .winrm_misbehaviour import HOWS, PROCESSED, How
+from tests.psrp.winrm_endpoint import Endpoint
+from tests.psrp.winrm_fixtures import certificate as certificate
+from tests.psrp.winrm_fixtures import endpoint as endpoint
+from tests.psrp.winrm_fixtures import shared_endpoint as shared_endpoint
+from tests.psrp.winrm_fixtures import target
+from tests.psrp.winrm_misbehaviour import HOWS, PROCESSED, How
 
 PATIENCE = 20.0
 SHORT = 0.8

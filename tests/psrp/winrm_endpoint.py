@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .winrm_auth import Account
-from .winrm_http import Service, WinRMServer
-from .winrm_misbehaviour import How, Misbehaviour
-from .winrm_shells import Shells
+from tests.psrp.winrm_auth import Account
+from tests.psrp.winrm_http import Service, WinRMServer
+from tests.psrp.winrm_misbehaviour import How, Misbehaviour
+from tests.psrp.winrm_shells import Shells
 
 USER, PASSWORD = "tester", "Pa55-wörd"
 

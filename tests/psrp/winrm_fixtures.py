@@ -11,9 +11,8 @@ import pytest
 
 from pytest_hyperv.psrp.secret import Secret
 from pytest_hyperv.psrp.winrm_target import Authentication, Scheme, WinRMTarget
-
-from .loopback_certificate import write_certificate
-from .winrm_endpoint import PASSWORD, USER, Endpoint, Plan, running
+from tests.psrp.loopback_certificate import write_certificate
+from tests.psrp.winrm_endpoint import PASSWORD, USER, Endpoint, Plan, running
 
 ECHO = [sys.executable, "-S", "-c", "import os\nwhile data := os.read(0, 65536): os.write(1, data)"]
 COMPLAIN = [sys.executable, "-S", "-c", "import sys; sys.stderr.write('no such thing'); sys.exit(7)"]

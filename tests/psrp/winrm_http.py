@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 
-from . import winrm_soap as soap
-from .winrm_auth import SEALED_TYPE, Account, Login, Unreadable
-from .winrm_misbehaviour import PROCESSED, Schedule, enact
-from .winrm_shells import Shells
-from .winrm_soap import Call, Refused
+from tests.psrp import winrm_soap as soap
+from tests.psrp.winrm_auth import SEALED_TYPE, Account, Login, Unreadable
+from tests.psrp.winrm_misbehaviour import PROCESSED, Schedule, enact
+from tests.psrp.winrm_shells import Shells
+from tests.psrp.winrm_soap import Call, Refused
 
 PLAIN_TYPE = "application/soap+xml;charset=UTF-8"
 

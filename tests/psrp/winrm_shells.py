@@ -9,8 +9,8 @@ import threading
 import uuid
 from typing import IO
 
-from . import winrm_soap as soap
-from .winrm_soap import Call, Refused
+from tests.psrp import winrm_soap as soap
+from tests.psrp.winrm_soap import Call, Refused
 
 OUTPUT_PER_RECEIVE = 100_000
 ARGUMENTS = "*"
