@@ -10,17 +10,19 @@ from pytest_hyperv.psrp.client import Session
 from tests.psrp import roads
 
 
-@pytest.fixture(params=roads.parameters())
+@pytest.fixture(scope="session", params=roads.parameters())
 def road(request: pytest.FixtureRequest) -> roads.Road:
     """Each road that leads to a PowerShell."""
     taken: roads.Road = request.param
+    taken.prepare()
     return taken
 
 
-@pytest.fixture(params=roads.parameters(peers_only=True))
+@pytest.fixture(scope="session", params=roads.parameters(peers_only=True))
 def peer_road(request: pytest.FixtureRequest) -> roads.Road:
     """Each road at whose end the peer stands, which has faults on demand."""
     taken: roads.Road = request.param
+    taken.prepare()
     return taken
 
 

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import secrets
+import select
 import socket
 import subprocess
 import sys
@@ -125,7 +126,9 @@ class Guest:
                 if not _converse(connection, check):
                     return
             stream = connection.fileno()
-            self._processes.append(subprocess.Popen(self._plan.command, stdin=stream, stdout=stream))
+            process = subprocess.Popen(self._plan.command, stdin=stream, stdout=stream)
+            self._processes.append(process)
+            _wait_for_either_end(process, connection)
 
     def end(self) -> None:
         """Kill what the sessions started."""
@@ -141,6 +144,19 @@ class Guest:
             connection.close()
             return True
         return False
+
+
+def _wait_for_either_end(process: subprocess.Popen[bytes], connection: socket.socket) -> None:
+    """Return once the process has ended; it has a second to do so after the other end hung up."""
+    watch = select.poll()
+    watch.register(connection, getattr(select, "POLLRDHUP", 0))
+    while process.poll() is None and not watch.poll(20):
+        pass
+    try:
+        process.wait(1)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _converse(connection: socket.socket, ours: Conversation[Any]) -> bool:

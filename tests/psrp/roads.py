@@ -29,8 +29,9 @@ def peer_argv(*options: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Road:
-    """One way to a PowerShell. ``pipe`` gives a connected pipe and afterwards ends whatever served it.
+    """One way to a PowerShell. ``pipe`` gives a connected pipe and afterwards ends whatever served it alone.
 
+    What serves every pipe of the road is started by ``prepare``, once.
     ``real`` is true where an engine answers and not the peer: tests of faults do not run there. A road that cannot be taken
     here says why in ``unavailable``.
     """
@@ -40,6 +41,7 @@ class Road:
     real: bool = False
     ahead: bool = False
     unavailable: str = ""
+    prepare: Callable[[], object] = bool
 
     @contextlib.contextmanager
     def session(self, *, max_runspaces: int = 1) -> Iterator[Session]:
@@ -89,12 +91,23 @@ ROADS: list[Road] = [
     Road("process", process_pipe),
     Road("process-ahead", process_pipe, ahead=True),
     Road("stream", stream_pipe),
-    Road("winrs-basic-https", lambda: remote_pipes.winrs_pipe(peer_argv(), "basic", "https"), ahead=True),
-    Road("winrs-ntlm-http", lambda: remote_pipes.winrs_pipe(peer_argv(), "ntlm", "http"), ahead=True),
+    Road(
+        "winrs-basic-https",
+        lambda: remote_pipes.winrs_pipe(peer_argv(), "basic", "https"),
+        ahead=True,
+        prepare=lambda: remote_pipes.served_by_winrm(tuple(peer_argv())),
+    ),
+    Road(
+        "winrs-ntlm-http",
+        lambda: remote_pipes.winrs_pipe(peer_argv(), "ntlm", "http"),
+        ahead=True,
+        prepare=lambda: remote_pipes.served_by_winrm(tuple(peer_argv())),
+    ),
     Road(
         "psdirect",
         lambda: remote_pipes.psdirect_pipe(peer_argv()),
         unavailable=remote_pipes.UNIX_SOCKETS_MISSING,
+        prepare=lambda: remote_pipes.served_by_psdirect(tuple(peer_argv())),
     ),
     Road("pwsh", pwsh_pipe, real=True, unavailable="" if shutil.which("pwsh") else "no pwsh on PATH"),
 ]
