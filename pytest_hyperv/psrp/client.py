@@ -1,7 +1,7 @@
 """A PowerShell session over any pipe: open or adopt it, run calls in it, close it.
 
-    with Session.open(pipe) as session:
-        state = session.call(Command("Get-VM", Id=identity) | Select("State")).one.State
+with Session.open(pipe) as session:
+    state = session.call(Command("Get-VM", Id=identity) | Select("State")).one.State
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ class Session:
         """Why the session has ended; None while it lives."""
         return self._connection.lost
 
-    def start(self, what: Runnable, *, timeout: float = CALL_TIMEOUT, input: Iterable[Any] | None = None) -> RunningCall:
+    def start(
+        self, what: Runnable, *, timeout: float = CALL_TIMEOUT, input: Iterable[Any] | None = None
+    ) -> RunningCall:
         """Begin a call and return while it runs. ``input`` is streamed as the result is read.
 
         Raises UnsendableValue before anything is sent, CommandTimeout, SessionLost.
@@ -114,7 +116,9 @@ class Session:
             running.begin(values)
         return running
 
-    def run(self, what: Runnable, *, timeout: float = CALL_TIMEOUT, input: Iterable[Any] | None = None) -> PowerShellResult:
+    def run(
+        self, what: Runnable, *, timeout: float = CALL_TIMEOUT, input: Iterable[Any] | None = None
+    ) -> PowerShellResult:
         """Run a call to its end within ``timeout`` seconds. Errors of the call are in the result.
 
         Raises UnsendableValue, CommandTimeout (the pipeline is stopped, the session stays usable), SessionLost.
@@ -122,7 +126,9 @@ class Session:
         with self.start(what, timeout=timeout, input=input) as running:
             return running.result()
 
-    def call(self, what: Runnable, *, timeout: float = CALL_TIMEOUT, input: Iterable[Any] | None = None) -> PowerShellResult:
+    def call(
+        self, what: Runnable, *, timeout: float = CALL_TIMEOUT, input: Iterable[Any] | None = None
+    ) -> PowerShellResult:
         """Like `run`, but the first error of the call is raised as CmdletError."""
         result = self.run(what, timeout=timeout, input=input)
         if result.errors:
@@ -178,7 +184,9 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _open(self, deadline: Deadline) -> None:

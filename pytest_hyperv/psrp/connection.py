@@ -243,7 +243,9 @@ class Connection:
             try:
                 work()
             except (DeadlinePassed, SessionLost) as error:
-                reason = error if isinstance(error, SessionLost) else SessionLost(f"{self.pipe.name} did not answer: {name}")
+                reason = (
+                    error if isinstance(error, SessionLost) else SessionLost(f"{self.pipe.name} did not answer: {name}")
+                )
                 self.kill(reason)
 
         self._chores = [thread for thread in self._chores if thread.is_alive()]
@@ -290,6 +292,7 @@ class Connection:
                 with self._core:
                     self.pool.pipeline_table.pop(route.guid, None)
                 route.mail.put(packet)
+            route.signalled.set()
             route.closed.set()
         else:
             route.mail.put(packet)

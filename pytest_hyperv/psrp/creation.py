@@ -61,7 +61,9 @@ def values_of(call: Call) -> list[Any]:
     return [to_wire(value) for _, value in call.parameters]
 
 
-def new_pipeline(pool: psrpcore.ClientRunspacePool, identity: uuid.UUID, *, no_input: bool) -> psrpcore.ClientPowerShell:
+def new_pipeline(
+    pool: psrpcore.ClientRunspacePool, identity: uuid.UUID, *, no_input: bool
+) -> psrpcore.ClientPowerShell:
     """A pipeline in psrpcore's pool, without commands. Errors come with the position they happened at."""
     return psrpcore.ClientPowerShell(
         pool,
@@ -71,7 +73,9 @@ def new_pipeline(pool: psrpcore.ClientRunspacePool, identity: uuid.UUID, *, no_i
     )
 
 
-def creation_message(shape: Shape, values: list[Any], *, pool: uuid.UUID, pipeline: uuid.UUID, no_input: bool) -> Message:
+def creation_message(
+    shape: Shape, values: list[Any], *, pool: uuid.UUID, pipeline: uuid.UUID, no_input: bool
+) -> Message:
     """The message that creates a pipeline whose values hold no secret. The caller numbers it."""
     body = list(_template(shape, no_input))
     for place in range(1, len(body), 2):

@@ -157,7 +157,9 @@ class RunningCall:
     def __enter__(self) -> RunningCall:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._state is None and not isinstance(error, (CommandTimeout, SessionLost)):
             self._abandon()
 
@@ -282,7 +284,9 @@ class _DeadlineKept:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if isinstance(error, DeadlinePassed):
             raise self.call.timed_out() from None
 

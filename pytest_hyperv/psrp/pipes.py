@@ -86,6 +86,7 @@ class ProcessPipe:
             raise SessionLost(
                 f"{self._name} could not be started: {error.strerror or error}", hint=f"The program is {argv[0]}."
             ) from error
+        self._began = _start_time(self._process.pid)
         self._arrived: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._jobs: queue.SimpleQueue[tuple[bytes, queue.SimpleQueue[OSError | None]] | None] = queue.SimpleQueue()
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
@@ -143,7 +144,9 @@ class ProcessPipe:
         """The tail of stderr, and the exit code once there is one."""
         said = "".join(self._stderr)[-_STDERR_CHARS:].strip()
         code = self._process.poll()
-        return "\n".join(part for part in (said, "" if code is None else f"{self._name} exited with code {code}") if part)
+        return "\n".join(
+            part for part in (said, "" if code is None else f"{self._name} exited with code {code}") if part
+        )
 
     def close(self) -> None:
         """See `Pipe`. The process gets a second to leave by itself once its input ends; then it and its children are killed."""
@@ -151,7 +154,7 @@ class ProcessPipe:
             if self._closed:
                 return
             self._closed = True
-            family = _family(self._process.pid)
+            family = _family(self._process.pid, self._began)
             self._jobs.put(None)
             end = time.monotonic() + _EXIT_GRACE
             self._threads[1].join(_EXIT_GRACE)
@@ -169,13 +172,19 @@ class ProcessPipe:
 
     def _read(self) -> None:
         stream = _present(self._process.stdout)
-        while data := os.read(stream.fileno(), _CHUNK):
-            self._arrived.put(data)
+        try:
+            while data := os.read(stream.fileno(), _CHUNK):
+                self._arrived.put(data)
+        except OSError as error:
+            self._stderr.append(f"reading from {self._name} failed: {error}\n")
         self._arrived.put(b"")
 
     def _listen(self) -> None:
-        for line in _present(self._process.stderr):
-            self._stderr.append(line.decode("utf-8", "replace"))
+        try:
+            for line in _present(self._process.stderr):
+                self._stderr.append(line.decode("utf-8", "replace"))
+        except OSError as error:
+            self._stderr.append(f"reading stderr of {self._name} failed: {error}\n")
 
     def _write(self) -> None:
         stream = _present(self._process.stdin)
@@ -199,13 +208,28 @@ def _present(stream: IO[bytes] | None) -> IO[bytes]:
     return stream
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    """The process and everything it started, children first."""
+def _family(pid: int, began: float) -> list[psutil.Process]:
+    """The process and everything it started, also what outlived it; nothing older than it, so a reused id cannot match."""
+    members, family = {pid}, []
+    for process in sorted(psutil.process_iter(["create_time"]), key=lambda found: found.info["create_time"] or 0.0):
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if process.create_time() >= began and (process.pid == pid or _belongs(process, pid, members)):
+                members.add(process.pid)
+                family.append(process)
+    return family
+
+
+def _belongs(process: psutil.Process, leader: int, members: set[int]) -> bool:
+    if process.ppid() in members:
+        return True
+    return sys.platform != "win32" and os.getsid(process.pid) == leader
+
+
+def _start_time(pid: int) -> float:
     try:
-        process = psutil.Process(pid)
-        return [*reversed(process.children(recursive=True)), process]
+        return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
-        return []
+        return time.time() - _EXIT_GRACE
 
 
 def _kill(family: list[psutil.Process]) -> None:

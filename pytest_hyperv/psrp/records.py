@@ -80,7 +80,9 @@ def error_from_wire(record: Any) -> ErrorRecord:
     """One type from psrpcore's ErrorRecord and from the flat property bag of a RemotingErrorRecord."""
     flat = _read(record, "CategoryInfo") is None
     category = (
-        _read(record, "ErrorCategory_Category", default=0) if flat else _read(record, "CategoryInfo", "Category", default=0)
+        _read(record, "ErrorCategory_Category", default=0)
+        if flat
+        else _read(record, "CategoryInfo", "Category", default=0)
     )
     prefix = ("ErrorCategory_",) if flat else ("CategoryInfo", "")
 
@@ -91,7 +93,10 @@ def error_from_wire(record: Any) -> ErrorRecord:
     stack = _text(record, "ErrorDetails_ScriptStackTrace") if flat else _text(record, "ScriptStackTrace")
     exception = _read(record, "Exception")
     return ErrorRecord(
-        message=details or _text(exception, "Message") or _exception_text(exception) or str(record.PSObject.to_string or ""),
+        message=details
+        or _text(exception, "Message")
+        or _exception_text(exception)
+        or str(record.PSObject.to_string or ""),
         error_id=_text(record, "FullyQualifiedErrorId"),
         category=_category_name(int(category)),
         reason=category_text("Reason"),

@@ -46,9 +46,12 @@ class Road:
     @contextlib.contextmanager
     def session(self, *, max_runspaces: int = 1) -> Iterator[Session]:
         """An open session, closed afterwards."""
-        with self.pipe() as pipe, Session.open(
-            pipe, timeout=60 if self.real else 20, max_runspaces=max_runspaces, ahead=self.ahead
-        ) as session:
+        with (
+            self.pipe() as pipe,
+            Session.open(
+                pipe, timeout=60 if self.real else 20, max_runspaces=max_runspaces, ahead=self.ahead
+            ) as session,
+        ):
             yield session
 
 

@@ -44,7 +44,10 @@ def test_every_stream_arrives_by_itself(session: Session) -> None:
     assert result.warnings == ["warn"]
     assert result.verbose == ["verb"]
     assert result.debug == ["dbg"]
-    assert [(str(record), record.tags) for record in result.information] == [("info", ("a", "b")), ("host", ("PSHOST",))]
+    assert [(str(record), record.tags) for record in result.information] == [
+        ("info", ("a", "b")),
+        ("host", ("PSHOST",)),
+    ]
     assert result.had_errors
     assert result.exit_code == 0
     assert result.failure is None
@@ -53,7 +56,10 @@ def test_every_stream_arrives_by_itself(session: Session) -> None:
 def test_progress_is_seen_while_it_happens(session: Session) -> None:
     with session.start(Script(vocabulary.STREAMS)) as running:
         progress = [item.value for item in running.items() if item.stream == "progress"]
-    assert [(step.activity, step.percent, step.completed) for step in progress] == [("act", 40, False), ("act", -1, True)]
+    assert [(step.activity, step.percent, step.completed) for step in progress] == [
+        ("act", 40, False),
+        ("act", -1, True),
+    ]
 
 
 def test_output_can_be_read_before_the_call_has_ended(session: Session) -> None:

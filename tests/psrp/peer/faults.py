@@ -47,7 +47,7 @@ def _die(running: Running) -> None:
 
 
 def _die_mid_line(running: Running) -> None:
-    running.server.wire.raw(f"<Data Stream='Default' PSGuid='{running.guid}'>AAAA".encode())
+    running.server.wire.last(f"<Data Stream='Default' PSGuid='{running.guid}'>AAAA".encode())
     _die(running)
 
 
@@ -57,14 +57,12 @@ def _die_mid_pipeline(running: Running) -> None:
 
 
 def _silence(running: Running) -> None:
-    running.server.wire.mark("DataAck", running.guid)
     running.server.wire.mute = True
     threading.Event().wait()
 
 
 def _stubborn(running: Running) -> None:
     running.stubborn = True
-    running.server.wire.raw(b"")
     running.output("started")
     threading.Event().wait()
 
@@ -124,8 +122,9 @@ def _child(running: Running) -> ps.PSInt:
     return ps.PSInt(sleeper.pid)
 
 
-def _nothing(running: Running) -> None:
-    running.server.wire.raw(b"")
+def _stay(running: Running) -> None:
+    """What this kind does has been done before the acknowledgement; the pipeline does not end by itself."""
+    running.sleep(600)
 
 
 _KINDS: dict[str, Callable[[Running], Any]] = {
@@ -133,8 +132,8 @@ _KINDS: dict[str, Callable[[Running], Any]] = {
     "die-mid-line": _die_mid_line,
     "die-mid-pipeline": _die_mid_pipeline,
     "die-before-ack": _die,
-    "no-data-ack": _nothing,
-    "no-input": _nothing,
+    "no-data-ack": _stay,
+    "no-input": _stay,
     "silence": _silence,
     "stubborn": _stubborn,
     "no-close-ack": _no_close_ack,

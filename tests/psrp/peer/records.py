@@ -24,7 +24,9 @@ class ShellError(Exception):
 def error_record(failure: ShellError) -> ps.PSObject:
     """The property bag that travels (MS-PSRP 2.2.3.15), with the position where the engine puts it."""
     reason = "System.Management.Automation.RuntimeException"
-    return _record(failure, reason, _bag(["System.Management.Automation.InvocationInfo"], PositionMessage=_position(failure)))
+    return _record(
+        failure, reason, _bag(["System.Management.Automation.InvocationInfo"], PositionMessage=_position(failure))
+    )
 
 
 def stopped_record() -> ps.PSObject:

@@ -195,9 +195,12 @@ class Server:
                 events.append(event)
                 self._flush()
         for event in events:
-            self._handle(guid, event)
+            if isinstance(event, psrpcore.CreatePipelineEvent):
+                faults.before_ack(self, event.pipeline)
         if "DataAck" not in self.silent:
             self.wire.mark("DataAck", guid)
+        for event in events:
+            self._handle(guid, event)
 
     def _handle(self, guid: uuid.UUID, event: Any) -> None:
         running = self._pipelines.get(guid)
@@ -205,12 +208,13 @@ class Server:
             self.runspaces = threading.Semaphore(event.max_runspaces)
         elif isinstance(event, psrpcore.GetAvailableRunspacesEvent):
             self.send(lambda: self.pool.runspace_availability_response(event.ci, self.pool.max_runspaces))
-        elif isinstance(event, psrpcore.SetMaxRunspacesEvent | psrpcore.SetMinRunspacesEvent | psrpcore.ResetRunspaceStateEvent):
+        elif isinstance(
+            event, psrpcore.SetMaxRunspacesEvent | psrpcore.SetMinRunspacesEvent | psrpcore.ResetRunspaceStateEvent
+        ):
             self.send(lambda: self.pool.runspace_availability_response(event.ci, True))
         elif running is None:
             return
         elif isinstance(event, psrpcore.CreatePipelineEvent):
-            faults.before_ack(self, event.pipeline)
             running.begin(event.pipeline)
         elif isinstance(event, psrpcore.PipelineInputEvent | psrpcore.EndOfPipelineInputEvent):
             running.input.put(event)

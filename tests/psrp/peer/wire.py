@@ -49,10 +49,18 @@ class Wire:
 
     def data(self, guid: uuid.UUID | None, payload: bytes, stream: str = "Default") -> None:
         """Write fragments."""
-        self.raw(f"<Data Stream='{stream}' PSGuid='{guid or ZERO}'>".encode() + base64.b64encode(payload) + b"</Data>\n")
+        self.raw(
+            f"<Data Stream='{stream}' PSGuid='{guid or ZERO}'>".encode() + base64.b64encode(payload) + b"</Data>\n"
+        )
 
     def raw(self, data: bytes) -> None:
         """Write bytes as they are."""
         with self._lock:
             if not self.mute:
                 self._sink(data)
+
+    def last(self, data: bytes) -> None:
+        """Write bytes, and nothing after them."""
+        with self._lock:
+            self.mute = True
+            self._sink(data)
