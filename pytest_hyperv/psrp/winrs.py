@@ -18,6 +18,7 @@ from pytest_hyperv.errors import HypervError, SessionLost
 from pytest_hyperv.psrp.winrm_connection import WinRMConnection
 from pytest_hyperv.psrp.winrm_faults import HostNotReached
 from pytest_hyperv.psrp.winrm_target import WinRMTarget
+from pytest_hyperv.psrp.winrs_pace import ReceivePace
 
 POWERSHELL = ("powershell.exe", "-NoLogo", "-NoProfile", "-s")
 """PowerShell as a server of PSRP on its stdin and stdout."""
@@ -65,7 +66,8 @@ def open_winrs(
 class WinRSPipe:
     """A :class:`~pytest_hyperv.psrp.pipes.Pipe` to a process in a WinRM shell; made by :func:`open_winrs`.
 
-    A thread keeps a Receive waiting at the service from the start, which also keeps the shell from idling out.
+    A thread keeps a Receive waiting at the service, which also keeps the shell from idling out; it is held back for
+    milliseconds only, while an answer is coming together.
     ``receive`` ends with ``b""`` for an exit as for a loss; ``diagnosis`` tells which.
     """
 
@@ -73,6 +75,7 @@ class WinRSPipe:
         self._name = name
         self._sender, self._receiver = sender, WinRMConnection(target)
         self._target, self._shell, self._process = target, shell, process
+        self._pace = ReceivePace()
         self._sending = threading.Lock()
         self._news = threading.Condition()
         self._arrived: deque[bytes] = deque()
@@ -104,7 +107,9 @@ class WinRSPipe:
                     raise SessionLost(f"{self._name} must be running to be sent to, it has ended. {self.diagnosis()}")
                 piece = data[start : start + SEND_SIZE]
                 try:
-                    self._sender.call("send to the process", self._put(piece), max(0.001, deadline - time.monotonic()))
+                    self._pace.send_begins(len(data))
+                    self._sender.call("send to the process", self._put(piece), _left(deadline))
+                    self._pace.send_ended(len(data))
                 except HypervError as error:
                     raise SessionLost(f"{self._name} was lost: {error.message}", hint=error.hint) from error
 
@@ -134,6 +139,7 @@ class WinRSPipe:
                 return
             self._closing = True
             self._news.notify_all()
+        self._pace.release()
         deadline = time.monotonic() + _CLOSE_PATIENCE
         free = self._sending.acquire(timeout=_LAST_SEND)
         if not free:
@@ -176,10 +182,12 @@ class WinRSPipe:
 
     def _receive_once(self) -> bool:
         """One Receive; whether there is more to come."""
+        self._pace.wait()
         output = self._receiver.poll("receive from the process", self._take)
         if output is None:
             return True
         stdout, stderr, exit_code, done = output
+        self._pace.received(len(stdout))
         with self._news:
             self._stderr = (self._stderr + stderr)[-_STDERR_KEPT:]
             if done:
