@@ -110,7 +110,7 @@ class PSObject:
     """A .NET object as the properties that travelled.
 
     Properties read as attributes or items, in any case when the exact name does not exist: ``vm.State``, ``vm["State"]``.
-    Note properties win over adapted ones, as in PowerShell.
+    Note properties win over adapted ones, as in PowerShell. ``type_names`` are those of the original, most derived first.
     """
 
     __slots__ = ("properties", "text", "type_names")
@@ -130,8 +130,8 @@ class PSObject:
         return cls(properties)
 
     def is_a(self, type_name: str) -> bool:
-        """True when the object is, or was before it was serialised, of the .NET type (full name)."""
-        return any(name.removeprefix("Deserialized.") == type_name for name in self.type_names)
+        """True when the object was of the .NET type (full name) before it was serialised."""
+        return type_name in self.type_names
 
     def get(self, name: str, default: Any = None) -> Any:
         """The property, or ``default`` when the object has none of that name."""

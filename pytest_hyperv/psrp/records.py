@@ -9,7 +9,7 @@ from typing import Any
 from psrpcore.types import ErrorCategory
 
 from pytest_hyperv.errors import CmdletError
-from pytest_hyperv.psrp.values import from_wire
+from pytest_hyperv.psrp.values import from_wire, plain_type_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,5 +176,5 @@ def _exception_type(exception: Any) -> str:
     for candidate in (inner, exception):
         names = getattr(getattr(candidate, "PSObject", None), "type_names", None)
         if names:
-            return str(names[0]).removeprefix("Deserialized.")
+            return plain_type_name(names[0])
     return ""

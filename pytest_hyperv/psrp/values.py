@@ -28,10 +28,11 @@ MAX_DEPTH = 40
 REMOTING_PROPERTIES = frozenset({"PSComputerName", "RunspaceId", "PSShowComputerName"})
 """Note properties that a session inside a session adds to every value."""
 
+_COPY_MARK = "Deserialized."
 _INT32 = 2**31
 _INT64 = 2**63
 _UINT64 = 2**64
-_DECIMAL_LIMIT = decimal.Decimal(2**96)
+_DECIMAL_LIMIT = 2**96
 _DECIMAL_SCALE = 28
 _TICKS_PER_SECOND = 10_000_000
 
@@ -101,10 +102,12 @@ def _measure(value: float | decimal.Decimal | datetime.date | datetime.timedelta
 
 
 def _decimal(value: decimal.Decimal) -> str:
-    exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int) or -exponent > _DECIMAL_SCALE or abs(value) >= _DECIMAL_LIMIT:
+    """System.Decimal is a 96-bit integer with up to 28 decimal places."""
+    _, digits, exponent = value.as_tuple()
+    fits = isinstance(exponent, int) and -_DECIMAL_SCALE <= exponent <= _DECIMAL_SCALE
+    if not fits or int("".join(map(str, digits))) * 10 ** max(0, int(exponent)) >= _DECIMAL_LIMIT:
         raise UnsendableValue(
-            f"the decimal {value} is not finite, not below 2**96 or has more than {_DECIMAL_SCALE} decimal places",
+            f"the decimal {value} is not finite, or needs more than 96 bits or {_DECIMAL_SCALE} decimal places",
             hint="Round it, or send it as a string.",
         )
     return typed_text("D", format(value, "f"))
@@ -203,7 +206,14 @@ def _from_ps(value: Any) -> Any:
 
 
 def _type_name(meta: Any) -> str:
-    return str(meta.type_names[0]).removeprefix("Deserialized.") if meta.type_names else ""
+    return plain_type_name(meta.type_names[0]) if meta.type_names else ""
+
+
+def plain_type_name(name: str) -> str:
+    """The .NET type's name without the mark of a copy, which every hop adds once more and psrpcore too."""
+    while name.startswith(_COPY_MARK):
+        name = name.removeprefix(_COPY_MARK)
+    return str(name)
 
 
 def _bag(meta: Any, value: Any) -> PSObject:
@@ -212,7 +222,8 @@ def _bag(meta: Any, value: Any) -> PSObject:
         for entry in group:
             if entry.name not in REMOTING_PROPERTIES:
                 properties[str(entry.name)] = from_wire(entry.get_value(value))
-    return PSObject(properties, type_names=tuple(str(name) for name in meta.type_names), text=str(meta.to_string or ""))
+    names = tuple(plain_type_name(name) for name in meta.type_names)
+    return PSObject(properties, type_names=names, text=str(meta.to_string or ""))
 
 
 def _to_datetime(value: Any) -> datetime.datetime:

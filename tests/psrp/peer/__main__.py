@@ -1,4 +1,4 @@
-"""Command line: python -m tests.psrp.peer [--device PATH | --connect HOST:PORT] [--die-once FILE].
+"""Command line: python -m tests.psrp.peer [--device PATH | --connect HOST:PORT] [--die-once FILE] [--book RECORDING].
 
 Other arguments are powershell.exe's and ignored.
 """
@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 
+from .book import Book
 from .server import Server
 from .wire import Wire
 
@@ -23,19 +24,22 @@ def main() -> int:
     parser.add_argument("--device")
     parser.add_argument("--connect")
     parser.add_argument("--die-once", type=pathlib.Path)
+    parser.add_argument("--book", type=pathlib.Path)
     options, _ = parser.parse_known_args()
     if options.die_once is not None and not options.die_once.exists():
         options.die_once.touch()
         sys.stderr.write("The peer dies at its first start.\n")
         return 1
+    book = None if options.book is None else Book(options.book)
     if options.connect:
         host, _, port = options.connect.rpartition(":")
         connection = socket.create_connection((host, int(port)))
-        return Server(Wire(connection.makefile("rb"), connection.sendall)).serve()
+        return Server(Wire(connection.makefile("rb"), connection.sendall), book).serve()
     if options.device:
         descriptor = os.open(options.device, os.O_RDWR)
-        return Server(Wire(os.fdopen(descriptor, "rb", closefd=False), functools.partial(_write, descriptor))).serve()
-    return Server(Wire(sys.stdin.buffer, functools.partial(_write, sys.stdout.fileno()))).serve()
+        wire = Wire(os.fdopen(descriptor, "rb", closefd=False), functools.partial(_write, descriptor))
+        return Server(wire, book).serve()
+    return Server(Wire(sys.stdin.buffer, functools.partial(_write, sys.stdout.fileno())), book).serve()
 
 
 def _write(descriptor: int, data: bytes) -> None:

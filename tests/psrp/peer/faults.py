@@ -96,21 +96,12 @@ def _socket_error(running: Running) -> None:
     running.server.wire.raw(b"__HyperVSocketError__:the broker went away\n")
 
 
-def _message(running: Running, body: bytes) -> None:
-    """A message on the output stream whose content is ``body``, whatever it is (MS-PSRP 2.2.1, 2.2.4)."""
-    kind = ps.PSRPMessageType.PipelineOutput.value.to_bytes(4, "little")
-    pool = running.server.pool.runspace_pool_id.bytes_le
-    raw = (1).to_bytes(4, "little") + kind + pool + running.guid.bytes_le + body
-    head = (2**40).to_bytes(8, "big") + bytes(8) + b"\x03" + len(raw).to_bytes(4, "big")
-    running.server.wire.data(running.guid, head + raw)
-
-
 def _bad_xml(running: Running) -> None:
-    _message(running, b"<S>unfinished")
+    running.server.message(running.guid, ps.PSRPMessageType.PipelineOutput.value, b"<S>unfinished")
 
 
 def _noncharacters(running: Running) -> None:
-    _message(running, "<S>\ufffe&#xFFFF;</S>".encode())
+    running.server.message(running.guid, ps.PSRPMessageType.PipelineOutput.value, "<S>\ufffe&#xFFFF;</S>".encode())
 
 
 def _bad_fragment(running: Running) -> None:

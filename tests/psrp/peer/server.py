@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import sys
 import threading
@@ -13,6 +14,7 @@ import psrpcore
 from psrpcore import types as ps
 
 from . import faults, vocabulary
+from .book import Answer, Book
 from .records import ShellError, error_record, state_message, stopped_record
 from .wire import ZERO, BrokenLine, Wire
 
@@ -42,6 +44,7 @@ class Running:
         self.input: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.late_state = False
+        self.heard = 0
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -107,14 +110,26 @@ class Running:
             raise Stopped
 
     def _run(self, shell: psrpcore.PowerShell) -> None:
+        book = self.server.book
+        answers = None if book is None else book.take(shell)
         try:
             with self.server.runspaces:
                 self.pipeline.state = ps.PSInvocationState.Running
-                state, failure = self._outcome(shell)
+                if answers is not None:
+                    self._recite(answers)
+                else:
+                    self.finish(*self._outcome(shell))
         except Stopped:
-            state, failure = ps.PSInvocationState.Stopped, stopped_record()
-        self.finish(state, failure)
+            self.finish(ps.PSInvocationState.Stopped, stopped_record())
         self.ended.set()
+
+    def _recite(self, answers: list[Answer]) -> None:
+        """Say what was recorded, each part once the client has said what came before it."""
+        for answer in answers:
+            while self.heard < answer.after_messages or (answer.after_signals and not self.stop.is_set()):
+                self.check()
+                self.stop.wait(0.01)
+            self.server.message(self.guid, answer.kind, answer.body)
 
     def _outcome(self, shell: psrpcore.PowerShell) -> tuple[ps.PSInvocationState, Any]:
         try:
@@ -140,14 +155,16 @@ class Running:
 class Server:
     """One session on one wire."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, book: Book | None = None) -> None:
         self.wire = wire
+        self.book = book
         self.pool = psrpcore.ServerRunspacePool()
         self.variables: dict[str, Any] = {}
         self.runspaces = threading.Semaphore(1)
         self.silent: set[str] = set()
         self.reading = True
         self._lock = threading.Lock()
+        self._numbers = itertools.count(2**40)
         self._pipelines: dict[uuid.UUID, Running] = {}
 
     def serve(self) -> int:
@@ -180,6 +197,22 @@ class Server:
         with self._lock:
             change()
             self._flush()
+
+    def message(self, guid: uuid.UUID, kind: int, body: bytes) -> None:
+        """Write a message whose body is given, past psrpcore (MS-PSRP 2.2.1, 2.2.4)."""
+        head = (
+            (1).to_bytes(4, "little") + kind.to_bytes(4, "little") + self.pool.runspace_pool_id.bytes_le + guid.bytes_le
+        )
+        rest, number = head + body, 0
+        with self._lock:
+            object_id = next(self._numbers).to_bytes(8, "big")
+            while rest:
+                part, rest = rest[: FRAGMENT - 21], rest[FRAGMENT - 21 :]
+                flags = bytes([(number == 0) | (not rest) << 1])
+                self.wire.data(
+                    guid, object_id + number.to_bytes(8, "big") + flags + len(part).to_bytes(4, "big") + part
+                )
+                number += 1
 
     def _flush(self) -> None:
         while (payload := self.pool.data_to_send(FRAGMENT)) is not None:
@@ -214,7 +247,12 @@ class Server:
             self.send(lambda: self.pool.runspace_availability_response(event.ci, True))
         elif running is None:
             return
-        elif isinstance(event, psrpcore.CreatePipelineEvent):
+        else:
+            running.heard += 1
+            self._hand_over(running, event)
+
+    def _hand_over(self, running: Running, event: Any) -> None:
+        if isinstance(event, psrpcore.CreatePipelineEvent):
             running.begin(event.pipeline)
         elif isinstance(event, psrpcore.PipelineInputEvent | psrpcore.EndOfPipelineInputEvent):
             running.input.put(event)

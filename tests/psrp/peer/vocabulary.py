@@ -57,8 +57,12 @@ def invoke(running: Running, shell: psrpcore.PowerShell) -> None:
             stages = iter(())
 
 
+def _body(command: psrpcore.Command) -> Body | None:
+    return SCRIPTS.get(command.command_text) if command.is_script else COMMANDS.get(command.command_text.casefold())
+
+
 def _stage(running: Running, command: psrpcore.Command, upstream: Iterator[Any]) -> Iterator[Any]:
-    body = SCRIPTS.get(command.command_text) if command.is_script else COMMANDS.get(command.command_text.casefold())
+    body = _body(command)
     if body is None and command.is_script:
         raise ShellError(f"The peer does not know this script: {command.command_text}", "ParserError", "ParserError")
     if body is None:
@@ -212,9 +216,6 @@ def _credential(running: Running, named: Parameters, args: list[Any], upstream: 
 
 
 def _types(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    day = ps.PSInt(5)
-    day.PSObject.type_names = ["System.DayOfWeek", "System.Enum", "System.ValueType", "System.Object"]
-    day.PSObject.to_string = "Friday"
     bag = ps.PSCustomObject()
     for name, value in (("A", ps.PSInt(1)), ("B", None), ("C", [ps.PSInt(1), ps.PSInt(2)])):
         ps.add_note_property(bag, name, value)
