@@ -188,7 +188,7 @@ class RunningCall:
         pipeline = self._pipeline
         if pipeline is None or self._state is not None or self._over():
             return False
-        groups = self._connection.prepare(lambda pool: change(pipeline))
+        groups = self._connection.prepare(lambda _pool: change(pipeline))
         with self._deadline_kept():
             return self._connection.send_groups(self._route, groups, self._deadline, unless=self._over)
 
@@ -220,7 +220,7 @@ class RunningCall:
             self._record(mail)
 
     def _record(self, event: Any) -> None:
-        for kind, stream, convert in _RECORDS:
+        for kind, stream, convert in RECORDS:
             if isinstance(event, kind):
                 try:
                     item = Item(stream, convert(event))
@@ -292,7 +292,7 @@ class _DeadlineKept:
 
 
 _COMPLETED = ps.PSInvocationState.Completed
-_RECORDS: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
+RECORDS: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
     (psrpcore.PipelineOutputEvent, "output", lambda event: from_wire(event.data)),
     (psrpcore.ErrorRecordEvent, "error", lambda event: error_from_wire(event.record)),
     (psrpcore.WarningRecordEvent, "warning", lambda event: str(event.record.Message)),

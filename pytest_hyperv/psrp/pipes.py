@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, Protocol
 
 import psutil
@@ -69,7 +70,7 @@ class ProcessPipe:
         cwd: str | os.PathLike[str] | None = None,
     ) -> None:
         """Start the process. Raises SessionLost when it cannot be started; ``name`` defaults to the program's."""
-        self._name = name or os.path.basename(argv[0])
+        self._name = name or Path(argv[0]).name
         try:
             self._process = subprocess.Popen(
                 list(argv),

@@ -126,7 +126,7 @@ def _duration(value: datetime.timedelta) -> str:
 def _instant(value: datetime.datetime) -> str:
     offset = value.utcoffset()
     if offset is not None and offset % datetime.timedelta(minutes=1):
-        value = value.astimezone(datetime.timezone.utc)
+        value = value.astimezone(datetime.UTC)
     text = value.replace(tzinfo=None).isoformat(timespec="microseconds")
     if offset is None:
         return text

@@ -33,14 +33,13 @@ def before_ack(server: Server, shell: psrpcore.PowerShell) -> None:
                 server.reading = False
 
 
-def body(running: Running, named: dict[str, Any], args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
+def happen(running: Running, kind: str) -> Iterator[Any]:
     """Let the fault of this kind happen; those that do not end the pipeline go on with the output "after"."""
-    kind = str(named["kind"])
     result = _KINDS[kind](running)
     yield "after" if result is None else result
 
 
-def _die(running: Running) -> None:
+def _die(_running: Running) -> None:
     sys.stderr.write("The peer dies on demand.\n")
     sys.stderr.flush()
     os._exit(_EXIT_DEAD)
@@ -108,7 +107,7 @@ def _bad_fragment(running: Running) -> None:
     running.server.wire.data(running.guid, b"too short")
 
 
-def _child(running: Running) -> ps.PSInt:
+def _child(_running: Running) -> ps.PSInt:
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdin=subprocess.DEVNULL)
     return ps.PSInt(sleeper.pid)
 

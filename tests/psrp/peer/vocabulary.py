@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psrpcore
@@ -41,8 +42,24 @@ TYPES = (
 )
 PID = "$PID"
 
-Parameters = dict[str, Any]
-Body = Callable[["Running", Parameters, list[Any], Iterator[Any]], Iterator[Any]]
+
+@dataclass(frozen=True)
+class Stage:
+    """One command of a pipeline with what it was given."""
+
+    running: Running
+    named: dict[str, Any]
+    positional: list[Any]
+    upstream: Iterator[Any]
+
+    def argument(self, name: str, at: int = 0) -> Any:
+        """A parameter given by name, or the positional one at this place, or None."""
+        if name in self.named:
+            return self.named[name]
+        return self.positional[at] if at < len(self.positional) else None
+
+
+Body = Callable[[Stage], Iterator[Any]]
 
 
 def invoke(running: Running, shell: psrpcore.PowerShell) -> None:
@@ -50,7 +67,7 @@ def invoke(running: Running, shell: psrpcore.PowerShell) -> None:
     source: Iterator[Any] = iter(()) if shell.no_input else running.inputs()
     stages: Iterator[Any] = source
     for command in shell.commands:
-        stages = _stage(running, command, stages)
+        stages = _start(running, command, stages)
         if command.end_of_statement or command is shell.commands[-1]:
             for value in stages:
                 running.output(value)
@@ -61,7 +78,7 @@ def _body(command: psrpcore.Command) -> Body | None:
     return SCRIPTS.get(command.command_text) if command.is_script else COMMANDS.get(command.command_text.casefold())
 
 
-def _stage(running: Running, command: psrpcore.Command, upstream: Iterator[Any]) -> Iterator[Any]:
+def _start(running: Running, command: psrpcore.Command, upstream: Iterator[Any]) -> Iterator[Any]:
     body = _body(command)
     if body is None and command.is_script:
         raise ShellError(f"The peer does not know this script: {command.command_text}", "ParserError", "ParserError")
@@ -73,24 +90,20 @@ def _stage(running: Running, command: psrpcore.Command, upstream: Iterator[Any])
             target=command.command_text,
         )
     named = {name.lstrip("-").casefold(): value for name, value in command.parameters if name is not None}
-    return body(running, named, [value for name, value in command.parameters if name is None], upstream)
-
-
-def _argument(named: Parameters, args: list[Any], name: str, at: int = 0) -> Any:
-    return named[name] if name in named else (args[at] if at < len(args) else None)
+    return body(Stage(running, named, [value for name, value in command.parameters if name is None], upstream))
 
 
 def _unrolled(value: Any) -> Iterator[Any]:
     yield from value if isinstance(value, list) else (value,)
 
 
-def _write_output(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    yield from _unrolled(_argument(named, args, "inputobject"))
+def _write_output(stage: Stage) -> Iterator[Any]:
+    yield from _unrolled(stage.argument("inputobject"))
 
 
-def _get_item(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    path = str(_argument(named, args, "path"))
-    running.error(
+def _get_item(stage: Stage) -> Iterator[Any]:
+    path = str(stage.argument("path"))
+    stage.running.error(
         ShellError(
             f"Cannot find path '{path}' because it does not exist.",
             "PathNotFound,Microsoft.PowerShell.Commands.GetItemCommand",
@@ -98,124 +111,124 @@ def _get_item(running: Running, named: Parameters, args: list[Any], upstream: It
             target=path,
             activity="Get-Item",
         ),
-        stop=str(named.get("erroraction", "")).casefold() == "stop",
+        stop=str(stage.named.get("erroraction", "")).casefold() == "stop",
     )
     yield from ()
 
 
-def _select(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    names = [str(name) for name in _unrolled(_argument(named, args, "property"))]
-    for value in upstream:
+def _select(stage: Stage) -> Iterator[Any]:
+    names = [str(name) for name in _unrolled(stage.argument("property"))]
+    for value in stage.upstream:
         selected = ps.PSCustomObject()
         for name in names:
             ps.add_note_property(selected, name, getattr(value, name, None))
         yield selected
 
 
-def _where(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    name, wanted = str(named["property"]), named["value"]
-    yield from (value for value in upstream if getattr(value, name, None) == wanted)
+def _where(stage: Stage) -> Iterator[Any]:
+    name, wanted = str(stage.named["property"]), stage.named["value"]
+    yield from (value for value in stage.upstream if getattr(value, name, None) == wanted)
 
 
-def _start_sleep(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    running.sleep(float(_argument(named, args, "seconds")))
+def _start_sleep(stage: Stage) -> Iterator[Any]:
+    stage.running.sleep(float(stage.argument("seconds")))
     yield from ()
 
 
-def _echo(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    yield _argument(named, args, "value")
+def _echo(stage: Stage) -> Iterator[Any]:
+    yield stage.argument("value")
 
 
-def _streams(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
+def _streams(stage: Stage) -> Iterator[Any]:
     yield "out"
-    running.error(ShellError("err", "Microsoft.PowerShell.Commands.WriteErrorException", activity="Write-Error"))
-    running.write(lambda pipeline: pipeline.write_warning("warn"))
-    running.write(lambda pipeline: pipeline.write_verbose("verb"))
-    running.write(lambda pipeline: pipeline.write_debug("dbg"))
-    running.write(lambda pipeline: pipeline.write_information("info", "Write-Information", tags=["a", "b"]))
+    stage.running.error(ShellError("err", "Microsoft.PowerShell.Commands.WriteErrorException", activity="Write-Error"))
+    stage.running.write(lambda pipeline: pipeline.write_warning("warn"))
+    stage.running.write(lambda pipeline: pipeline.write_verbose("verb"))
+    stage.running.write(lambda pipeline: pipeline.write_debug("dbg"))
+    stage.running.write(lambda pipeline: pipeline.write_information("info", "Write-Information", tags=["a", "b"]))
     message = ps.PSObject()
     message.PSObject.type_names = ["System.Management.Automation.HostInformationMessage", "System.Object"]
     ps.add_note_property(message, "Message", "host")
-    running.write(lambda pipeline: pipeline.write_information(message, "Write-Host", tags=["PSHOST"]))
-    running.write(lambda pipeline: pipeline.write_progress("act", 0, "st", percent_complete=40))
+    stage.running.write(lambda pipeline: pipeline.write_information(message, "Write-Host", tags=["PSHOST"]))
+    stage.running.write(lambda pipeline: pipeline.write_progress("act", 0, "st", percent_complete=40))
     completed = ps.ProgressRecordType.Completed
-    running.write(lambda pipeline: pipeline.write_progress("act", 0, "Processing", record_type=completed))
+    stage.running.write(lambda pipeline: pipeline.write_progress("act", 0, "Processing", record_type=completed))
 
 
-def _throw(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
+def _throw(_stage: Stage) -> Iterator[Any]:
     raise ShellError("thrown", "thrown", "OperationStopped", target="thrown")
     yield
 
 
-def _sleep(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
+def _sleep(stage: Stage) -> Iterator[Any]:
     yield "started"
-    running.sleep(60)
+    stage.running.sleep(60)
 
 
-def _busy(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
+def _busy(stage: Stage) -> Iterator[Any]:
     yield "started"
     while True:
-        running.sleep(0.001)
+        stage.running.sleep(0.001)
 
 
-def _exit(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
+def _exit(stage: Stage) -> Iterator[Any]:
     yield "before"
-    running.exit(int(_argument(named, args, "code")))
+    stage.running.exit(int(stage.argument("code")))
 
 
-def _sum(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    yield ps.PSInt64(sum(len(value) for value in upstream))
+def _sum(stage: Stage) -> Iterator[Any]:
+    yield ps.PSInt64(sum(len(value) for value in stage.upstream))
 
 
-def _double(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    yield from (ps.PSInt(value * 2) for value in upstream)
+def _double(stage: Stage) -> Iterator[Any]:
+    yield from (ps.PSInt(value * 2) for value in stage.upstream)
 
 
-def _first(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    yield next(upstream)
+def _first(stage: Stage) -> Iterator[Any]:
+    yield next(stage.upstream)
 
 
-def _bytes(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    piece = bytes(int(_argument(named, args, "size", 1)))
-    for _ in range(int(_argument(named, args, "count"))):
+def _bytes(stage: Stage) -> Iterator[Any]:
+    piece = bytes(int(stage.argument("size", 1)))
+    for _ in range(int(stage.argument("count"))):
         yield piece
 
 
-def _ticks(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    for number in range(1, int(_argument(named, args, "count")) + 1):
+def _ticks(stage: Stage) -> Iterator[Any]:
+    for number in range(1, int(stage.argument("count")) + 1):
         yield ps.PSInt(number)
-        running.sleep(0.02)
+        stage.running.sleep(0.02)
 
 
-def _keep(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    running.variables["kept"] = _argument(named, args, "value")
+def _keep(stage: Stage) -> Iterator[Any]:
+    stage.running.variables["kept"] = stage.argument("value")
     yield from ()
 
 
-def _kept(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    yield running.variables.get("kept")
+def _kept(stage: Stage) -> Iterator[Any]:
+    yield stage.running.variables.get("kept")
 
 
-def _prompt(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    yield running.ask(ps.HostMethodIdentifier.ReadLine, [])
+def _prompt(stage: Stage) -> Iterator[Any]:
+    yield stage.running.ask(ps.HostMethodIdentifier.ReadLine, [])
 
 
-def _secret(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    yield _argument(named, args, "secret").decrypt()
+def _secret(stage: Stage) -> Iterator[Any]:
+    yield stage.argument("secret").decrypt()
 
 
-def _secret_back(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    yield ps.PSSecureString(str(_argument(named, args, "text")))
+def _secret_back(stage: Stage) -> Iterator[Any]:
+    yield ps.PSSecureString(str(stage.argument("text")))
 
 
-def _credential(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
-    credential = _argument(named, args, "credential")
+def _credential(stage: Stage) -> Iterator[Any]:
+    credential = stage.argument("credential")
     yield credential.UserName
     yield credential.Password.decrypt()
     yield credential
 
 
-def _types(running: Running, named: Parameters, args: list[Any], upstream: Iterator[Any]) -> Iterator[Any]:
+def _types(_stage: Stage) -> Iterator[Any]:
     bag = ps.PSCustomObject()
     for name, value in (("A", ps.PSInt(1)), ("B", None), ("C", [ps.PSInt(1), ps.PSInt(2)])):
         ps.add_note_property(bag, name, value)
@@ -235,7 +248,7 @@ COMMANDS: dict[str, Body] = {
     "select-object": _select,
     "where-object": _where,
     "start-sleep": _start_sleep,
-    faults.COMMAND.casefold(): faults.body,
+    faults.COMMAND.casefold(): lambda stage: faults.happen(stage.running, str(stage.named["kind"])),
 }
 SCRIPTS: dict[str, Body] = {
     ECHO: _echo,
