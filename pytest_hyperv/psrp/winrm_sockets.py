@@ -28,9 +28,13 @@ class Sockets:
         self._alive: list[HTTPConnection] = []
 
     def watch(self, session: requests.Session, url: str) -> None:
-        """Make ``session`` reach ``url`` through connections that are known here; once per session."""
+        """Make ``session`` reach ``url`` through connections that are known here; once per session.
+
+        It stops looking at the environment for proxies and passwords, which it would do for every request.
+        """
         if not isinstance(session.get_adapter(url), _Adapter):
             session.mount(url, _Adapter(self))
+            session.trust_env = False
 
     def newest_dropped(self) -> bool:
         """Whether the connection made last was closed, by either end."""
