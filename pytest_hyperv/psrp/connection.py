@@ -23,6 +23,7 @@ from pytest_hyperv.psrp.messages import (
     BadFragment,
     Joiner,
     Message,
+    bytes_of,
     cut,
     repaired_for_reading,
     repaired_for_sending,
@@ -31,6 +32,7 @@ from pytest_hyperv.psrp.pipes import Pipe
 
 _POLL = 0.5
 _SLICE = 0.05
+_OUTPUT = int(psrpcore.types.PSRPMessageType.PipelineOutput.value)
 
 
 class Deadline:
@@ -62,7 +64,14 @@ class Undecodable:
     reason: str
 
 
-Mail = Control | Undecodable | Any
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """An output object that is a byte[]."""
+
+    value: bytes
+
+
+Mail = Control | Undecodable | Bytes | Any
 Groups = list[tuple[Stream, list[bytes]]]
 """Payloads of Data packets by the priority they travel with."""
 
@@ -301,6 +310,9 @@ class Connection:
         """Decode a message and post its event. One for a pipeline that is closed (a late PipelineState) is dropped."""
         route = self._routes.get(message.pipeline or SESSION)
         if route is None:
+            return
+        if message.kind == _OUTPUT and (value := bytes_of(message)) is not None:
+            route.mail.put(Bytes(value))
             return
         with self._core:
             payload = psrpcore.PSRPPayload(

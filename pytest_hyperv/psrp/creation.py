@@ -1,4 +1,4 @@
-"""The CreatePipeline message (MS-PSRP 2.2.2.10) of a call, from a template of its shape.
+"""The messages that make a pipeline run: its creation (MS-PSRP 2.2.2.10) from a template of its shape, and its input.
 
 psrpcore takes 2-3 ms for one such message, which is most of a short call. What differs between two calls of one shape is
 only the values: the rest is written by psrpcore once and kept.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import re
-import struct
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -18,15 +17,13 @@ import psrpcore
 from psrpcore import types as ps
 
 from pytest_hyperv.psrp.calls import Call, Command
-from pytest_hyperv.psrp.messages import Joiner, Message
+from pytest_hyperv.psrp.messages import MESSAGE_HEAD, Joiner, Message, bytes_body, new_message
 from pytest_hyperv.psrp.values import to_wire
 
 _SHAPES = 256
 _REFERENCES_APART = 1_000_000
 _PLACEHOLDER = "value-goes-here-7c1f-"
 _PLACEHOLDER_ELEMENT = re.compile(f'<S N="V">{_PLACEHOLDER}([0-9]+)</S>'.encode())
-_HEAD = struct.Struct("<iI16s16s")
-_TO_SERVER = 2
 
 Shape = tuple[tuple[tuple[str, bool, bool, tuple[str | None, ...]], ...], ...]
 
@@ -80,9 +77,16 @@ def creation_message(
     body = list(_template(shape, no_input))
     for place in range(1, len(body), 2):
         body[place] = _element(values[int(body[place])], place * _REFERENCES_APART)
-    kind = ps.PSRPMessageType.CreatePipeline.value
-    head = _HEAD.pack(_TO_SERVER, kind, pool.bytes_le, pipeline.bytes_le)
-    return Message(0, kind, pipeline, head + b"".join(body))
+    return new_message(ps.PSRPMessageType.CreatePipeline.value, pool=pool, pipeline=pipeline, body=b"".join(body))
+
+
+def input_message(value: Any, *, pool: uuid.UUID, pipeline: uuid.UUID) -> Message:
+    """The message that brings one input object, as psrpcore takes it, that holds no secret. The caller numbers it."""
+    kind = ps.PSRPMessageType.PipelineInput.value
+    if isinstance(value, bytes):
+        return new_message(kind, pool=pool, pipeline=pipeline, body=bytes_body(value), clean=True)
+    body = _clixml(ps.serialize(value, psrpcore.PSRemotingCrypto()))
+    return new_message(kind, pool=pool, pipeline=pipeline, body=body)
 
 
 def _element(value: Any, references_from: int) -> bytes:
@@ -92,6 +96,10 @@ def _element(value: Any, references_from: int) -> bytes:
     for part in element.iter():
         if "RefId" in part.attrib:
             part.set("RefId", str(int(part.attrib["RefId"]) + references_from))
+    return _clixml(element)
+
+
+def _clixml(element: ElementTree.Element) -> bytes:
     text: bytes = ElementTree.tostring(element, encoding="utf-8", method="xml")
     return text
 
@@ -113,4 +121,4 @@ def _template(shape: Shape, no_input: bool) -> tuple[bytes, ...]:
     if payload is None:
         raise AssertionError("psrpcore gave no message for a pipeline that was started")
     (message,) = Joiner().feed(payload.data)
-    return tuple(_PLACEHOLDER_ELEMENT.split(message.raw[_HEAD.size :]))
+    return tuple(_PLACEHOLDER_ELEMENT.split(message.raw[MESSAGE_HEAD:]))

@@ -6,12 +6,13 @@ decoded must be attributable to its pipeline, and because some values need anoth
 
 from __future__ import annotations
 
+import binascii
 import re
 import secrets
 import struct
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 FRAGMENT_SIZE = 32 * 1024
 """Bytes of one Data packet, headers included (BaseTransportManager.cs 221)."""
@@ -20,13 +21,18 @@ MAX_MESSAGE = 512 * 1024 * 1024
 """Longest accepted message in bytes."""
 
 _FRAGMENT = struct.Struct(">QQBI")
-_MESSAGE_HEAD = 40
+_HEAD = struct.Struct("<iI16s16s")
+MESSAGE_HEAD = _HEAD.size
+"""Bytes before the CLIXML of a message."""
+_TO_SERVER = 2
+_BYTES_START, _BYTES_END = b"<BA>", b"</BA>"
 _START, _END = 1, 2
 
 _LONE_SURROGATE = re.compile(rb"&#(5[5-7]\d{3});")
 _REFERENCE = re.compile(rb"&#[xX]([0-9a-fA-F]{1,4});")
 _NONCE = secrets.token_hex(12).encode()
 _TYPED_TEXT = re.compile(rb'<S((?: N="[^"]*")?)>' + _NONCE + rb"([A-Za-z0-9]+):([^<]*)</S>")
+_NONCHARACTER_START = b"\xef\xbf"
 _NONCHARACTERS = {b"\xef\xbf\xbe": b"_xFFFE_", b"\xef\xbf\xbf": b"_xFFFF_"}
 
 
@@ -36,17 +42,42 @@ class BadFragment(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A whole message as it travelled. ``pipeline`` is None for one that concerns the session."""
+    """A whole message as it travelled. ``pipeline`` is None for one that concerns the session.
+
+    ``clean`` is true when its text is known to need no repair.
+    """
 
     object_id: int
     kind: int
     pipeline: uuid.UUID | None
     raw: bytes
+    clean: bool = field(default=False, compare=False)
 
     @property
     def fragment(self) -> bytes:
         """The message as one single fragment."""
         return _FRAGMENT.pack(self.object_id, 0, _START | _END, len(self.raw)) + self.raw
+
+
+def new_message(kind: int, *, pool: uuid.UUID, pipeline: uuid.UUID, body: bytes, clean: bool = False) -> Message:
+    """A message to the server, not numbered yet."""
+    return Message(0, kind, pipeline, _HEAD.pack(_TO_SERVER, kind, pool.bytes_le, pipeline.bytes_le) + body, clean)
+
+
+def bytes_of(message: Message) -> bytes | None:
+    """The content of a message that is one byte[] and nothing else, None for any other: no XML needs to be parsed for it."""
+    raw = message.raw
+    if not (raw.startswith(_BYTES_START, MESSAGE_HEAD) and raw.endswith(_BYTES_END)):
+        return None
+    try:
+        return binascii.a2b_base64(raw[MESSAGE_HEAD + len(_BYTES_START) : -len(_BYTES_END)], strict_mode=True)
+    except binascii.Error:
+        return None
+
+
+def bytes_body(value: bytes) -> bytes:
+    """The CLIXML of a byte[] (MS-PSRP 2.2.5.1.17)."""
+    return _BYTES_START + binascii.b2a_base64(value, newline=False) + _BYTES_END
 
 
 class Joiner:
@@ -74,8 +105,8 @@ class Joiner:
         del self._parts[object_id]
         self._sizes.pop(object_id, None)
         raw = b"".join(parts)
-        if len(raw) < _MESSAGE_HEAD:
-            raise BadFragment(f"object {object_id} holds {len(raw)} bytes, a message has at least {_MESSAGE_HEAD}")
+        if len(raw) < MESSAGE_HEAD:
+            raise BadFragment(f"object {object_id} holds {len(raw)} bytes, a message has at least {MESSAGE_HEAD}")
         pipeline = uuid.UUID(bytes_le=raw[24:40])
         return Message(object_id, int.from_bytes(raw[4:8], "little"), pipeline if pipeline.int else None, raw)
 
@@ -116,10 +147,10 @@ def cut(messages: Iterable[Message], size: int = FRAGMENT_SIZE) -> list[bytes]:
 
 
 def repaired_for_reading(message: Message) -> Message:
-    """The message with the characters escaped that .NET writes and an XML 1.0 parser refuses (U+FFFE, U+FFFF, references)."""
-    body = message.raw[_MESSAGE_HEAD:]
-    if b"&#" in body:
-        body = _REFERENCE.sub(lambda found: b"_x%s_" % found[1].upper().rjust(4, b"0"), body)
+    """The message with characters escaped that .NET writes and an XML 1.0 parser refuses (U+FFFE, U+FFFF, references)."""
+    if b"&#" not in message.raw and _NONCHARACTER_START not in message.raw:
+        return message
+    body = _REFERENCE.sub(lambda found: b"_x%s_" % found[1].upper().rjust(4, b"0"), message.raw[MESSAGE_HEAD:])
     return _with_body(message, _without_noncharacters(body))
 
 
@@ -128,12 +159,10 @@ def repaired_for_sending(message: Message) -> Message:
 
     Lone surrogates and noncharacters are escaped (``_xD900_``); texts made by `typed_text` become elements of their type.
     """
-    body = message.raw[_MESSAGE_HEAD:]
-    if b"&#" in body:
-        body = _LONE_SURROGATE.sub(lambda found: b"_x%04X_" % int(found[1]), body)
-    if _NONCE in body:
-        body = _TYPED_TEXT.sub(rb"<\2\1>\3</\2>", body)
-    return _with_body(message, _without_noncharacters(body))
+    if message.clean or not any(mark in message.raw for mark in (b"&#", _NONCE, _NONCHARACTER_START)):
+        return message
+    body = _LONE_SURROGATE.sub(lambda found: b"_x%04X_" % int(found[1]), message.raw[MESSAGE_HEAD:])
+    return _with_body(message, _without_noncharacters(_TYPED_TEXT.sub(rb"<\2\1>\3</\2>", body)))
 
 
 def typed_text(element: str, text: str) -> str:
@@ -142,11 +171,10 @@ def typed_text(element: str, text: str) -> str:
 
 
 def _without_noncharacters(body: bytes) -> bytes:
-    if b"\xef\xbf" in body:
-        for character, escaped in _NONCHARACTERS.items():
-            body = body.replace(character, escaped)
+    for character, escaped in _NONCHARACTERS.items():
+        body = body.replace(character, escaped)
     return body
 
 
 def _with_body(message: Message, body: bytes) -> Message:
-    return Message(message.object_id, message.kind, message.pipeline, message.raw[:_MESSAGE_HEAD] + body)
+    return replace(message, raw=message.raw[:MESSAGE_HEAD] + body)

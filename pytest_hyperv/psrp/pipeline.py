@@ -13,8 +13,8 @@ from psrpcore import types as ps
 
 from pytest_hyperv.errors import CommandFailed, CommandTimeout, SessionLost
 from pytest_hyperv.psrp.calls import Call
-from pytest_hyperv.psrp.connection import Connection, Deadline, DeadlinePassed, Groups, Route, Undecodable
-from pytest_hyperv.psrp.creation import add_commands, creation_message, new_pipeline, shape_of
+from pytest_hyperv.psrp.connection import Bytes, Connection, Deadline, DeadlinePassed, Groups, Route, Undecodable
+from pytest_hyperv.psrp.creation import add_commands, creation_message, input_message, new_pipeline, shape_of
 from pytest_hyperv.psrp.framing import Control, Mark, Stream
 from pytest_hyperv.psrp.records import error_from_wire, information_from_wire, progress_from_wire
 from pytest_hyperv.psrp.result import PowerShellResult
@@ -178,17 +178,27 @@ class RunningCall:
             return
         source, self._source = self._source, None
         for piece in pieces(source):
-            if not self._put(lambda pipeline, piece=piece: pipeline.send(to_wire(piece))):  # type: ignore[misc]
+            value = to_wire(piece)
+            if not self._put(self._input_groups(value, secret=holds_secret(piece))):
                 return
             yield from self._taken()
-        self._put(lambda pipeline: pipeline.send_eof())
+        self._put(self._connection.prepare(lambda _pool: self._running.send_eof()))
 
-    def _put(self, change: Callable[[psrpcore.ClientPowerShell], None]) -> bool:
-        """Send a message of the running pipeline; False when it ended before all was sent."""
-        pipeline = self._pipeline
-        if pipeline is None or self._state is not None or self._over():
-            return False
-        groups = self._connection.prepare(lambda _pool: change(pipeline))
+    def _input_groups(self, value: Any, *, secret: bool) -> Groups:
+        if secret:
+            return self._connection.prepare(lambda _pool: self._running.send(value))
+        pool = self._connection.pool.runspace_pool_id
+        message = input_message(value, pool=pool, pipeline=self._route.guid)
+        return [(Stream.DEFAULT, self._connection.payloads([message]))]
+
+    @property
+    def _running(self) -> psrpcore.ClientPowerShell:
+        if self._pipeline is None:
+            raise AssertionError("input is sent before the pipeline was created")
+        return self._pipeline
+
+    def _put(self, groups: Groups) -> bool:
+        """Send more of the running pipeline; False when it ended before all was sent."""
         with self._deadline_kept():
             return self._connection.send_groups(self._route, groups, self._deadline, unless=self._over)
 
@@ -293,6 +303,7 @@ class _DeadlineKept:
 
 _COMPLETED = ps.PSInvocationState.Completed
 RECORDS: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
+    (Bytes, "output", lambda event: event.value),
     (psrpcore.PipelineOutputEvent, "output", lambda event: from_wire(event.data)),
     (psrpcore.ErrorRecordEvent, "error", lambda event: error_from_wire(event.record)),
     (psrpcore.WarningRecordEvent, "warning", lambda event: str(event.record.Message)),

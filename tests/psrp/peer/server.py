@@ -220,20 +220,33 @@ class Server:
             self.wire.data(payload.pipeline_id, payload.data, stream)
 
     def _data(self, guid: uuid.UUID, payload: bytes) -> None:
-        with self._lock:
-            pipeline_id = None if guid == ZERO else guid
-            self.pool.receive_data(psrpcore.PSRPPayload(payload, psrpcore.StreamType.default, pipeline_id))
-            events = []
-            while (event := self.pool.next_event()) is not None:
-                events.append(event)
-                self._flush()
+        """Input is acknowledged before it is decoded, a new pipeline after it, because of the faults it may ask for."""
+        running = self._pipelines.get(guid)
+        at_once = running is not None and running.started
+        if at_once:
+            self._acknowledge(guid)
+        events = self._decoded(guid, payload)
         for event in events:
             if isinstance(event, psrpcore.CreatePipelineEvent):
                 faults.before_ack(self, event.pipeline)
-        if "DataAck" not in self.silent:
-            self.wire.mark("DataAck", guid)
+        if not at_once:
+            self._acknowledge(guid)
         for event in events:
             self._handle(guid, event)
+
+    def _acknowledge(self, guid: uuid.UUID) -> None:
+        if "DataAck" not in self.silent:
+            self.wire.mark("DataAck", guid)
+
+    def _decoded(self, guid: uuid.UUID, payload: bytes) -> list[Any]:
+        events = []
+        with self._lock:
+            pipeline_id = None if guid == ZERO else guid
+            self.pool.receive_data(psrpcore.PSRPPayload(payload, psrpcore.StreamType.default, pipeline_id))
+            while (event := self.pool.next_event()) is not None:
+                events.append(event)
+                self._flush()
+        return events
 
     def _handle(self, guid: uuid.UUID, event: Any) -> None:
         running = self._pipelines.get(guid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import re
 import threading
 import uuid
@@ -10,8 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
 ZERO = uuid.UUID(int=0)
-_LINE = re.compile(rb"<(\w+)(?: Stream='(\w+)')? PSGuid='([0-9a-fA-F-]{36})' ?(?:/>|>([A-Za-z0-9+/=]*)</Data>)")
-_ELEMENTS = {"Data", "Command", "Close", "Signal", "DataAck"}
+_DATA = re.compile(rb"<Data Stream='(?:Default|PromptResponse)' PSGuid='([0-9a-fA-F-]{36})'>")
+_DATA_END = b"</Data>"
+_MARK = re.compile(rb"<(Command|Close|Signal|DataAck) PSGuid='([0-9a-fA-F-]{36})' ?/>")
 
 
 class Line(NamedTuple):
@@ -38,10 +40,18 @@ class Wire:
     def lines(self) -> Iterator[Line]:
         """What the client says, to the end of input. Raises BrokenLine."""
         for raw in self._source:
-            found = _LINE.fullmatch(raw.strip())
-            if found is None or found[1].decode() not in _ELEMENTS:
-                raise BrokenLine(repr(raw[:100]))
-            yield Line(found[1].decode(), uuid.UUID(found[3].decode()), base64.b64decode(found[4] or b""))
+            line = raw.rstrip(b"\r\n")
+            data, mark = _DATA.match(line), _MARK.fullmatch(line)
+            try:
+                if data is not None and line.endswith(_DATA_END):
+                    payload = binascii.a2b_base64(line[data.end() : -len(_DATA_END)], strict_mode=True)
+                    yield Line("Data", uuid.UUID(data[1].decode()), payload)
+                elif mark is not None:
+                    yield Line(mark[1].decode(), uuid.UUID(mark[2].decode()), b"")
+                else:
+                    raise BrokenLine(repr(raw[:100]))
+            except ValueError as error:
+                raise BrokenLine(f"{error}: {raw[:100]!r}") from error
 
     def mark(self, element: str, guid: uuid.UUID) -> None:
         """Write an element without data."""
