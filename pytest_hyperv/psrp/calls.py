@@ -1,6 +1,6 @@
 """What is to be run, as frozen data: commands with parameters, pipes between them, fixed scripts with arguments.
 
-No PowerShell text is ever built around a value: a command name and parameter names are names, every value travels as a value.
+No PowerShell text is ever built around a value: names of commands and parameters are names, values travel as values.
 
     Command("Get-VM", Id=identity) | Select("Id", "State")
     Call(Command("Stop-VM", Id=identity, Force=True)).then(Command("Remove-VM", Id=identity, Force=True))
@@ -17,7 +17,10 @@ Parameters = tuple[tuple[str | None, Any], ...]
 
 @dataclass(frozen=True, init=False)
 class Command:
-    """A cmdlet, function or program by name. Positional values are arguments; ``Force=True`` is a switch, ``Confirm=False`` too."""
+    """A cmdlet, function or program by name.
+
+    Positional values are arguments; ``Force=True`` is a switch, and so is ``Confirm=False``.
+    """
 
     name: str
     parameters: Parameters
@@ -36,8 +39,9 @@ class Command:
 
 @dataclass(frozen=True, init=False)
 class Script:
-    """A fixed text with arguments. ``text`` is a constant of the program; whatever varies is an argument of its param block.
+    """A fixed text with arguments.
 
+    ``text`` is a constant of the program; whatever varies is an argument of its param block.
     A script runs in the session's global scope, where its variables stay, unless ``local_scope`` says otherwise.
     """
 
@@ -123,7 +127,10 @@ Runnable = Stage | Statement | Call
 
 
 def Select(*properties: str, **options: Any) -> Command:
-    """Select-Object of these properties. A property that the object does not have comes out as None, without an error."""
+    """Select-Object of these properties.
+
+    A property that the object does not have comes out as None, without an error.
+    """
     return Command("Select-Object", **({"Property": list(properties)} if properties else {}), **options)
 
 

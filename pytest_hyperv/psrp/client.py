@@ -31,11 +31,12 @@ CLOSE_TIMEOUT = 10.0
 
 
 class Session:
-    """An open runspace pool. Calls may run from several threads at once; more than ``max_runspaces`` of them wait in turn.
+    """An open runspace pool, made by `open` or `adopt`.
 
-    Made by `open` or `adopt`. ``host`` names the machine in errors. With ``ahead`` the next pipeline is announced beside the
-    one that is sent and the finished one is closed with it, so that a call is one piece out and one answer in: for pipes
-    where every piece is a request (WinRS).
+    Calls may run from several threads at once; more than ``max_runspaces`` of them wait in turn. ``host`` names the
+    machine in errors. With ``ahead`` the next pipeline is announced beside the one that is sent and the finished one
+    is closed with it, so that a call is one piece out and one answer in: for pipes where every piece is a request
+    (WinRS).
     """
 
     def __init__(self, connection: Connection, *, host: str, ahead: bool) -> None:
@@ -59,7 +60,10 @@ class Session:
         host: str = "local",
         ahead: bool = False,
     ) -> Session:
-        """Open a new runspace pool within ``timeout`` seconds; owns the pipe from here on, also when it raises SessionLost."""
+        """Open a new runspace pool within ``timeout`` seconds.
+
+        Owns the pipe from here on, also when it raises SessionLost.
+        """
         pool = psrpcore.ClientRunspacePool(host=ps.HostInfo(), min_runspaces=1, max_runspaces=max_runspaces)
         session = cls(Connection(pipe, pool), host=host, ahead=ahead)
         try:
@@ -71,10 +75,10 @@ class Session:
 
     @classmethod
     def adopt(cls, pipe: Pipe, identity: uuid.UUID, *, host: str = "local", ahead: bool = False) -> Session:
-        """Take over the session that is already open at the other end of ``pipe``, known by its GUID, without a word to it.
+        """Take over the session that is already open at the other end of ``pipe``, known by its GUID.
 
-        It must not have had a pipeline running when it was left. Its message counters begin anew and its session key is
-        exchanged again when it is needed; the server accepts both.
+        Nothing is said to it. It must not have had a pipeline running when it was left. Its message counters
+        begin anew and its session key is exchanged again when it is needed; the server accepts both.
         """
         pool = psrpcore.ClientRunspacePool(host=ps.HostInfo(), runspace_pool_id=identity)
         pool.state = ps.RunspacePoolState.Opened
@@ -136,7 +140,10 @@ class Session:
         return result
 
     def exchange_key(self, timeout: float = CALL_TIMEOUT) -> None:
-        """Agree on the session key (MS-PSRP 2.2.2.3); done by itself before a secret is sent, needed before one comes back."""
+        """Agree on the session key (MS-PSRP 2.2.2.3).
+
+        Done by itself before a secret is sent; to be called before one comes back. Raises SessionLost.
+        """
         deadline = Deadline(timeout)
         with self._key:
             if self._has_key:
@@ -152,7 +159,10 @@ class Session:
             self._has_key = True
 
     def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
-        """Stop what runs, close the session and the pipe, in ``timeout`` seconds and little more; idempotent, never raises SessionLost."""
+        """Stop what runs, close the session and the pipe, in ``timeout`` seconds and little more.
+
+        Idempotent. Never raises SessionLost: what went wrong is in `lost`.
+        """
         with self._state:
             if self._closed:
                 return

@@ -1,7 +1,7 @@
 """One pipe, one reader thread: packets out under the acknowledgement rule, packets in to the mailbox of their GUID.
 
-psrpcore's pool has no locks; it is touched here only, under one lock. Everything a waiting caller needs comes through its
-route, so no caller ever waits on the pipe itself and a deadline always holds.
+psrpcore's pool has no locks; it is touched here only, under one lock. Everything a waiting caller needs comes through
+its route, so no caller ever waits on the pipe itself and a deadline always holds.
 """
 
 from __future__ import annotations
@@ -93,7 +93,10 @@ class Route:
 
 
 class Connection:
-    """The shared middle of a session. ``pool`` is psrpcore's; ``lost`` is why the session ended, None while it lives."""
+    """The shared middle of a session.
+
+    ``pool`` is psrpcore's; ``lost`` is why the session ended, None while it lives.
+    """
 
     def __init__(self, pipe: Pipe, pool: psrpcore.ClientRunspacePool) -> None:
         self.pipe = pipe
@@ -184,7 +187,10 @@ class Connection:
         unless: Callable[[], bool] = bool,
         beside: tuple[Control, ...] = (),
     ) -> bool:
-        """Send what `prepare` gave, packet by packet, the first one with ``beside``; False when ``unless()`` cut it short."""
+        """Send what `prepare` gave, packet by packet, the first one with ``beside``.
+
+        False when ``unless()`` cut it short.
+        """
         for stream, payload in ((stream, payload) for stream, payloads in groups for payload in payloads):
             if not self.send_data(route, payload, stream=stream, deadline=deadline, unless=unless, beside=beside):
                 return False

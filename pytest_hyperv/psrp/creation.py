@@ -1,7 +1,7 @@
 """The messages that make a pipeline run: its creation (MS-PSRP 2.2.2.10) from a template of its shape, and its input.
 
-psrpcore takes 2-3 ms for one such message, which is most of a short call. What differs between two calls of one shape is
-only the values: the rest is written by psrpcore once and kept.
+psrpcore takes 2-3 ms for one such message, which is most of a short call. What differs between two calls of one shape
+is only the values: the rest is written by psrpcore once and kept.
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from pytest_hyperv.psrp.secret import Secret
 
 _SHOWN_CHARS = 300
 
@@ -88,29 +90,19 @@ class ScriptText(str):
 
 
 @dataclass(frozen=True, slots=True)
-class SecretText:
-    """A SecureString. The text shows in no repr; it is on the wire only under the session key (MS-PSRP 2.2.5.1.24)."""
-
-    text: str = field(repr=False)
-
-    def reveal(self) -> str:
-        """The plain text."""
-        return self.text
-
-
-@dataclass(frozen=True, slots=True)
 class Credential:
     """A PSCredential; ``user`` may be ``DOMAIN\\\\user`` or ``user@domain``."""
 
     user: str
-    password: SecretText
+    password: Secret
 
 
 class PSObject:
     """A .NET object as the properties that travelled.
 
-    Properties read as attributes or items, in any case when the exact name does not exist: ``vm.State``, ``vm["State"]``.
-    Note properties win over adapted ones, as in PowerShell. ``type_names`` are those of the original, most derived first.
+    Properties read as attributes or items, in any case when the exact name does not exist: ``vm.State``,
+    ``vm["State"]``. Note properties win over adapted ones, as in PowerShell. ``type_names`` are those of the
+    original, most derived first.
     """
 
     __slots__ = ("properties", "text", "type_names")

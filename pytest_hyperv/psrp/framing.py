@@ -93,8 +93,9 @@ class LineParser:
     """Turns received bytes into packets, however they were split.
 
     A line that does not begin with ``<`` is noise (a program wrote straight to the process's stdout): it is kept in
-    ``noise`` and skipped. With ``noise_allowed=False``, the server's side of the framing, it ends the session, as an empty
-    line does (OutOfProcServerMediator.cs 359-373). A broken line that begins with ``<`` always ends the session.
+    ``noise`` and skipped. With ``noise_allowed=False``, the server's side of the framing, it ends the session, as an
+    empty line does (OutOfProcServerMediator.cs 359-373). A broken line that begins with ``<`` always ends the
+    session.
     """
 
     def __init__(self, *, max_line: int = MAX_LINE, noise_allowed: bool = True) -> None:

@@ -30,9 +30,10 @@ def open_local(
     env: Mapping[str, str] | None = None,
     cwd: str | os.PathLike[str] | None = None,
 ) -> Session:
-    """Start ``argv`` and open a session in it, each attempt within ``timeout`` seconds. Raises SessionLost of the last one.
+    """Start ``argv`` and open a session in it, each attempt within ``timeout`` seconds.
 
-    powershell.exe has been seen dying at its start; nothing has run until the session is open, so it is tried again.
+    Raises SessionLost of the last attempt. powershell.exe has been seen dying at its start; nothing has run until
+    the session is open, so it is tried again.
     """
 
     def attempt() -> Session:

@@ -65,7 +65,7 @@ def new_message(kind: int, *, pool: uuid.UUID, pipeline: uuid.UUID, body: bytes,
 
 
 def bytes_of(message: Message) -> bytes | None:
-    """The content of a message that is one byte[] and nothing else, None for any other: no XML needs to be parsed for it."""
+    """The content of a message that is one byte[] and nothing else, for which no XML is parsed; None for others."""
     raw = message.raw
     if not (raw.startswith(_BYTES_START, MESSAGE_HEAD) and raw.endswith(_BYTES_END)):
         return None
@@ -147,7 +147,7 @@ def cut(messages: Iterable[Message], size: int = FRAGMENT_SIZE) -> list[bytes]:
 
 
 def repaired_for_reading(message: Message) -> Message:
-    """The message with characters escaped that .NET writes and an XML 1.0 parser refuses (U+FFFE, U+FFFF, references)."""
+    """The message with those characters escaped that .NET writes and an XML 1.0 parser refuses."""
     if b"&#" not in message.raw and _NONCHARACTER_START not in message.raw:
         return message
     body = _REFERENCE.sub(lambda found: b"_x%s_" % found[1].upper().rjust(4, b"0"), message.raw[MESSAGE_HEAD:])
@@ -157,7 +157,8 @@ def repaired_for_reading(message: Message) -> Message:
 def repaired_for_sending(message: Message) -> Message:
     """The message with the text that PSRP wants where psrpcore writes another one.
 
-    Lone surrogates and noncharacters are escaped (``_xD900_``); texts made by `typed_text` become elements of their type.
+    Lone surrogates and noncharacters are escaped (``_xD900_``); texts made by `typed_text` become elements of their
+    type.
     """
     if message.clean or not any(mark in message.raw for mark in (b"&#", _NONCE, _NONCHARACTER_START)):
         return message
@@ -166,7 +167,7 @@ def repaired_for_sending(message: Message) -> Message:
 
 
 def typed_text(element: str, text: str) -> str:
-    """A string that travels as an element of another type with exactly this text (MS-PSRP 2.2.5.1), for example ``TS``."""
+    """A string that travels as an element of another type, ``TS`` say, with exactly this text (MS-PSRP 2.2.5.1)."""
     return f"{_NONCE.decode()}{element}:{text}"
 
 

@@ -53,7 +53,8 @@ def pieces(source: Iterable[Any]) -> Iterator[Any]:
 class RunningCall:
     """A call that has been handed to the server. Not thread-safe: one thread reads it; `stop` may come from any.
 
-    Iterate `items` to get records as they come, or ask for the `result`. Left early, as a context manager, it is stopped.
+    Iterate `items` to get records as they come, or ask for the `result`. Left early, as a context manager, it is
+    stopped.
     """
 
     def __init__(
@@ -135,8 +136,9 @@ class RunningCall:
         )
 
     def stop(self, timeout: float = STOP_GRACE) -> None:
-        """Stop the pipeline; the session stays usable. Raises SessionLost, having killed the session, when it does not stop.
+        """Stop the pipeline; the session stays usable.
 
+        Raises SessionLost, having killed the session, when it does not stop in ``timeout`` seconds.
         A pipeline stops when its current .NET call returns and its ``finally`` blocks have run.
         """
         try:

@@ -39,7 +39,10 @@ class Pipe(Protocol):
         ...
 
     def send(self, data: bytes, timeout: float) -> None:
-        """Send all of ``data`` within ``timeout`` seconds. Raises SessionLost when the other end is gone or the time is over."""
+        """Send all of ``data`` within ``timeout`` seconds.
+
+        Raises SessionLost when the other end is gone or the time is over.
+        """
         ...
 
     def receive(self, timeout: float) -> bytes | None:
@@ -51,12 +54,15 @@ class Pipe(Protocol):
         ...
 
     def close(self) -> None:
-        """End the other end and free everything, within bounded time; idempotent, from any thread, wakes a waiting receive."""
+        """End the other end and free everything, within bounded time.
+
+        Idempotent, from any thread; wakes a waiting receive.
+        """
         ...
 
 
 class ProcessPipe:
-    """The stdin and stdout of a process: ``powershell.exe -NoLogo -NoProfile -s``, ``ssh host powershell -s``, any argv.
+    """The stdin and stdout of a process: ``powershell.exe -NoLogo -NoProfile -s``, ``ssh host powershell -s``, any.
 
     Threads do the blocking reads and writes, because Windows cannot wait on pipes. ``env`` is added to the environment.
     """
@@ -150,7 +156,10 @@ class ProcessPipe:
         )
 
     def close(self) -> None:
-        """See `Pipe`. The process gets a second to leave by itself once its input ends; then it and its children are killed."""
+        """See `Pipe`.
+
+        The process gets a second to leave by itself once its input ends; then it and its children are killed.
+        """
         with self._closing:
             if self._closed:
                 return
@@ -210,7 +219,10 @@ def _present(stream: IO[bytes] | None) -> IO[bytes]:
 
 
 def _family(pid: int, began: float) -> list[psutil.Process]:
-    """The process and everything it started, also what outlived it; nothing older than it, so a reused id cannot match."""
+    """The process and everything it started, also what outlived it.
+
+    Nothing older than it is taken, so an id that was used before cannot match.
+    """
     members, family = {pid}, []
     for process in sorted(psutil.process_iter(["create_time"]), key=lambda found: found.info["create_time"] or 0.0):
         with contextlib.suppress(psutil.Error, ProcessLookupError):

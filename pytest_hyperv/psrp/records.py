@@ -16,8 +16,8 @@ from pytest_hyperv.psrp.values import from_wire, plain_type_name
 class ErrorRecord:
     """A PowerShell error (MS-PSRP 2.2.3.15), or the flat RemotingErrorRecord of a session inside a session.
 
-    ``error_id`` is the FullyQualifiedErrorId, ``category`` the ErrorCategory's name, ``target`` the category's TargetName;
-    ``position`` and ``stack`` say where in a script it happened and may be empty.
+    ``error_id`` is the FullyQualifiedErrorId, ``category`` the ErrorCategory's name, ``target`` the category's
+    TargetName; ``position`` and ``stack`` say where in a script it happened and may be empty.
     """
 
     message: str

@@ -53,7 +53,10 @@ class PowerShellResult:
         return self.output[0]
 
     def check(self) -> PowerShellResult:
-        """This result. Raises CommandFailed when there was an error, an exit code other than 0, or the call was stopped."""
+        """This result.
+
+        Raises CommandFailed when there was an error, an exit code other than 0, or the call was stopped.
+        """
         if self.had_errors or self.exit_code or self.stopped:
             how = "was stopped" if self.stopped else f"ended with exit code {self.exit_code}"
             raise CommandFailed(f"{self.title} {how}{self._errors_shown()}", result=self)

@@ -19,8 +19,9 @@ from typing import Any
 from psrpcore import types as ps
 
 from pytest_hyperv.errors import HypervError
-from pytest_hyperv.psrp.dotnet import Char, Credential, EnumValue, PSObject, ScriptText, SecretText, Uri, Version, Xml
+from pytest_hyperv.psrp.dotnet import Char, Credential, EnumValue, PSObject, ScriptText, Uri, Version, Xml
 from pytest_hyperv.psrp.messages import typed_text
+from pytest_hyperv.psrp.secret import Secret
 
 MAX_DEPTH = 40
 """Deepest nesting that is sent; the other side's deserializer refuses 50 levels below its message."""
@@ -52,7 +53,7 @@ def to_wire(value: Any, depth: int = 0) -> Any:
     if isinstance(value, ps.PSScriptBlock | ScriptText):
         raise UnsendableValue(
             "a ScriptBlock cannot be a parameter: it arrives as a String and never binds",
-            hint="Use a parameter that takes names or values (Where-Object -Property X -EQ -Value v), or a fixed script.",
+            hint="Use a parameter that takes names or values (Where-Object -Property X -EQ -Value v), or a script.",
         )
     if isinstance(value, str):
         return _string(value)
@@ -136,10 +137,10 @@ def _instant(value: datetime.datetime) -> str:
 def _composite(value: Any, depth: int) -> Any:
     if isinstance(value, Version):
         return ps.PSVersion(str(value))
-    if isinstance(value, SecretText):
-        return ps.PSSecureString(value.text)
+    if isinstance(value, Secret):
+        return ps.PSSecureString(value.reveal())
     if isinstance(value, Credential):
-        return ps.PSCredential(value.user, ps.PSSecureString(value.password.text))
+        return ps.PSCredential(value.user, ps.PSSecureString(value.password.reveal()))
     if isinstance(value, pathlib.PurePath):
         return str(value)
     if isinstance(value, PSObject):
@@ -165,7 +166,7 @@ def _key(key: Any) -> Any:
 
 def holds_secret(value: Any) -> bool:
     """True when ``value`` needs the session key before it can be sent."""
-    if isinstance(value, (SecretText, Credential)):
+    if isinstance(value, (Secret, Credential)):
         return True
     if isinstance(value, PSObject):
         return any(holds_secret(entry) for entry in value.properties.values())
@@ -188,7 +189,7 @@ def _from_ps(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return EnumValue(int(value.value), meta.to_string or value.name, _type_name(meta))
     if isinstance(value, ps.PSSecureString):
-        return SecretText(str(value.decrypt()))
+        return Secret(str(value.decrypt()))
     if isinstance(value, ps.PSCredential):
         return Credential(str(value.UserName), from_wire(value.Password))
     for kind, convert in _SCALARS:

@@ -1,7 +1,7 @@
 """Recorded PSRP traffic, read: lines, packets, messages, and what each pipeline said and heard.
 
-A recording is one JSON array a line: seconds since its start, ``>`` (client to server), ``<`` (server to client) or ``#`` (a
-remark), and the framing line.
+A recording is one JSON array a line: seconds since its start, ``>`` (client to server), ``<`` (server to client) or
+``#`` (a remark), and the framing line.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Replay recorded PSRP traffic: python -m tests.psrp.replay FILE... prints one line a file with what fell short.
 
-Every message of both directions is decoded; the client is replayed against the recorded server, the test peer against the
-recorded client. Exit status: 0 when nothing fell short, 1 when something did.
+Every message of both directions is decoded; the client is replayed against the recorded server, the test peer against
+the recorded client. Exit status: 0 when nothing fell short, 1 when something did.
 """
 
 from __future__ import annotations

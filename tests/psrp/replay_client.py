@@ -1,4 +1,4 @@
-"""The client against the recorded server: a pipe that answers as the recording does, and what our session made of it."""
+"""The client against the recorded server: a pipe that answers as recorded, and what our session made of it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from psrpcore import types as ps
 from pytest_hyperv.errors import HypervError
 from pytest_hyperv.psrp.calls import Call, Command, Script, Stage, Statement
 from pytest_hyperv.psrp.client import Session
-from pytest_hyperv.psrp.dotnet import Credential, ScriptText, SecretText
+from pytest_hyperv.psrp.dotnet import Credential, ScriptText
 from pytest_hyperv.psrp.framing import SESSION, Control, Data, LineParser, Mark, encode
 from pytest_hyperv.psrp.messages import Joiner, Message, cut
 from pytest_hyperv.psrp.pipeline import RECORDS, RunningCall
+from pytest_hyperv.psrp.secret import Secret
 from pytest_hyperv.psrp.values import from_wire
 from tests.psrp.recording import Recording, Talk, event_of
 
@@ -216,9 +217,9 @@ def _exits(event: Any) -> bool:
 
 
 def _substituted(value: Any) -> Any:
-    if isinstance(value, SecretText):
-        return SecretText(SUBSTITUTE)
-    return Credential(value.user, SecretText(SUBSTITUTE)) if isinstance(value, Credential) else value
+    if isinstance(value, Secret):
+        return Secret(SUBSTITUTE)
+    return Credential(value.user, Secret(SUBSTITUTE)) if isinstance(value, Credential) else value
 
 
 def call_of(talk: Talk) -> Call:
@@ -240,7 +241,9 @@ def call_of(talk: Talk) -> Call:
 
 
 def _sendable(value: Any) -> Any:
-    """The value as we may send it: a ScriptBlock arrives as its text, which is how it failed to bind in the recording too."""
+    """The value as we may send it: a ScriptBlock arrives as its text, which is how it failed to bind in the recording
+    too.
+    """
     return str(value) if isinstance(value, ScriptText) else value
 
 

@@ -79,8 +79,9 @@ def _said(recording: Recording, pipe: Pipe, listener: Listener) -> Iterator[str]
         if listener.state(talk.guid) != talk.state:
             yield f"peer: {talk.guid} ended {listener.state(talk.guid) or 'not at all'}, recorded is {talk.state}"
         wanted = [(heard.message.kind, body_of(heard.message)) for heard in talk.heard]
-        if [(message.kind, body_of(message)) for message in listener.messages[talk.guid]] != wanted:
-            yield f"peer: {talk.guid} gave {len(listener.messages[talk.guid])} messages that are not the {len(wanted)} recorded"
+        given = [(message.kind, body_of(message)) for message in listener.messages[talk.guid]]
+        if given != wanted:
+            yield f"peer: {talk.guid} gave {len(given)} messages that are not the {len(wanted)} recorded"
 
 
 def _acknowledged(step: Step, recording: Recording, listener: Listener, counts: dict[uuid.UUID, int]) -> Iterator[str]:

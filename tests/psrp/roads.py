@@ -32,8 +32,8 @@ class Road:
     """One way to a PowerShell. ``pipe`` gives a connected pipe and afterwards ends whatever served it alone.
 
     What serves every pipe of the road is started by ``prepare``, once.
-    ``real`` is true where an engine answers and not the peer: tests of faults do not run there. A road that cannot be taken
-    here says why in ``unavailable``.
+    ``real`` is true where an engine answers and not the peer: tests of faults do not run there. A road that cannot be
+    taken here says why in ``unavailable``.
     """
 
     name: str

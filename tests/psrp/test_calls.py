@@ -11,8 +11,9 @@ from psrpcore import types as ps
 
 from pytest_hyperv.psrp.calls import Call, Command, Script, Select
 from pytest_hyperv.psrp.creation import creation_message, shape_of, values_of
-from pytest_hyperv.psrp.dotnet import PSObject, SecretText
+from pytest_hyperv.psrp.dotnet import PSObject
 from pytest_hyperv.psrp.messages import repaired_for_sending
+from pytest_hyperv.psrp.secret import Secret
 from pytest_hyperv.psrp.values import from_wire
 
 
@@ -115,6 +116,6 @@ def test_a_title_names_what_runs_and_no_value() -> None:
 def test_calls_are_values() -> None:
     assert Command("A", 1, B=2) == Command("A", 1, B=2)
     assert Call(Command("A")) != Call(Command("B"))
-    assert "hunter2" not in repr(Call(Command("A", SecretText("hunter2"))))
+    assert "hunter2" not in repr(Call(Command("A", Secret("hunter2"))))
     with pytest.raises(AttributeError):
         Command("A").name = "B"  # type: ignore[misc]

@@ -11,8 +11,9 @@ import pytest
 from pytest_hyperv.errors import CmdletError, CommandFailed, CommandTimeout, SessionLost
 from pytest_hyperv.psrp.calls import Call, Command, Script, Select
 from pytest_hyperv.psrp.client import Session
-from pytest_hyperv.psrp.dotnet import Char, Credential, PSObject, ScriptText, SecretText, Uri, Version, Xml
+from pytest_hyperv.psrp.dotnet import Char, Credential, PSObject, ScriptText, Uri, Version, Xml
 from pytest_hyperv.psrp.pipes import Pipe
+from pytest_hyperv.psrp.secret import Secret
 from tests.psrp.peer import vocabulary
 from tests.psrp.roads import Road
 
@@ -204,12 +205,12 @@ def test_calls_from_several_threads_do_not_mix(session: Session) -> None:
 
 
 def test_a_secret_goes_in_and_comes_back_under_the_session_key(session: Session) -> None:
-    assert session.run(Script(vocabulary.SECRET, SecretText("correct horse"))).one == "correct horse"
-    assert session.run(Script(vocabulary.SECRET_BACK, "battery")).one == SecretText("battery")
+    assert session.run(Script(vocabulary.SECRET, Secret("correct horse"))).one == "correct horse"
+    assert session.run(Script(vocabulary.SECRET_BACK, "battery")).one == Secret("battery")
 
 
 def test_a_credential_goes_both_ways(session: Session) -> None:
-    credential = Credential("dom\\user", SecretText("pw"))
+    credential = Credential("dom\\user", Secret("pw"))
     assert session.run(Script(vocabulary.CREDENTIAL, credential)).output == ["dom\\user", "pw", credential]
 
 
@@ -218,7 +219,7 @@ def test_a_secret_that_comes_without_a_key_says_what_to_do(peer_road: Road) -> N
         with pytest.raises(CommandFailed, match="exchange_key"):
             session.run(Script(vocabulary.SECRET_BACK, "battery"))
         session.exchange_key()
-        assert session.run(Script(vocabulary.SECRET_BACK, "battery")).one == SecretText("battery")
+        assert session.run(Script(vocabulary.SECRET_BACK, "battery")).one == Secret("battery")
 
 
 def test_a_prompt_is_refused_and_fails_the_call(peer_road: Road) -> None:
@@ -276,9 +277,9 @@ def test_an_open_session_is_adopted_by_its_guid(road: Road) -> None:
     with road.pipe() as pipe:
         first = Session.open(Kept(pipe), timeout=60, ahead=road.ahead)
         first.run(Script(vocabulary.KEEP, "still here"))
-        first.run(Script(vocabulary.SECRET, SecretText("one key")))
+        first.run(Script(vocabulary.SECRET, Secret("one key")))
         identity = first.leave()
         with contextlib.closing(Session.adopt(pipe, identity, ahead=road.ahead)) as second:
             assert second.id == identity
             assert second.run(Script(vocabulary.KEPT)).one == "still here"
-            assert second.run(Script(vocabulary.SECRET, SecretText("another key"))).one == "another key"
+            assert second.run(Script(vocabulary.SECRET, Secret("another key"))).one == "another key"

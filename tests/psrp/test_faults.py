@@ -134,8 +134,8 @@ def test_what_a_process_started_is_ended_with_it() -> None:
 
 
 def test_a_session_that_is_never_opened_ends_at_its_deadline() -> None:
-    pipe = ProcessPipe([sys.executable, "-c", "import time; time.sleep(60)"], name="sleeper")
-    with pytest.raises(SessionLost, match=r"sleeper did not open a session in 0\.3 s"):
+    pipe = ProcessPipe([sys.executable, "-c", "import sys; sys.stdin.read()"], name="silent")
+    with pytest.raises(SessionLost, match=r"silent did not open a session in 0\.3 s"):
         Session.open(pipe, timeout=0.3)
 
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from psrpcore import types as ps
 
 from pytest_hyperv.errors import HypervError
-from pytest_hyperv.psrp.dotnet import Char, Credential, EnumValue, PSObject, ScriptText, SecretText, Uri, Version, Xml
+from pytest_hyperv.psrp.dotnet import Char, Credential, EnumValue, PSObject, ScriptText, Uri, Version, Xml
 from pytest_hyperv.psrp.messages import Message, repaired_for_reading, repaired_for_sending
+from pytest_hyperv.psrp.secret import Secret
 from pytest_hyperv.psrp.values import UnsendableValue, from_wire, holds_secret, to_wire
 
 HEAD = bytes(40)
@@ -179,7 +180,10 @@ def test_an_enum_comes_in_with_its_number_and_its_name() -> None:
 
 
 def test_the_properties_that_remoting_adds_are_taken_off() -> None:
-    added = '<S N="PSComputerName">g</S><G N="RunspaceId">c298117a-124a-40b3-b6f2-364bc0ddcddf</G><B N="PSShowComputerName">true</B>'
+    added = (
+        '<S N="PSComputerName">g</S><G N="RunspaceId">c298117a-124a-40b3-b6f2-364bc0ddcddf</G>'
+        '<B N="PSShowComputerName">true</B>'
+    )
     assert read(f'<Obj RefId="0"><S>text</S><MS>{added}</MS></Obj>') == "text"
     assert read(f'<Obj RefId="0"><I32>42</I32><MS>{added}</MS></Obj>') == 42
     assert dict(read(f'<Obj RefId="0"><MS><I32 N="A">1</I32>{added}</MS></Obj>').properties) == {"A": 1}
@@ -205,13 +209,13 @@ def test_versions_compare_as_dotnet_does() -> None:
 
 
 def test_a_secret_shows_in_no_repr() -> None:
-    secret = SecretText("hunter2")
+    secret = Secret("hunter2")
     assert "hunter2" not in repr([secret, Credential("me", secret)])
     assert secret.reveal() == "hunter2"
 
 
 def test_secrets_are_found_wherever_they_are() -> None:
-    secret = SecretText("x")
+    secret = Secret("x")
     for holder in (secret, Credential("u", secret), [1, [secret]], {"k": secret}, PSObject.of(P=secret)):
         assert holds_secret(holder)
     assert not holds_secret([1, "x", {"k": None}])

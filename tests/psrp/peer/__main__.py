@@ -19,7 +19,9 @@ from .wire import Wire
 
 
 def main() -> int:
-    """Serve one session; the exit code is that of pwsh -s: 0 after a Close, 160 after a broken line or an early end of input."""
+    """Serve one session; the exit code is that of pwsh -s: 0 after a Close, 160 after a broken line or an early end
+    of input.
+    """
     parser = argparse.ArgumentParser(prog="peer", add_help=False)
     parser.add_argument("--device")
     parser.add_argument("--connect")

@@ -1,7 +1,7 @@
 """A book of recorded answers: what a real engine said to the pipelines of a recording.
 
-A recording is lines of ``[seconds, direction, text]``; see tests/psrp/recordings. Each answer waits for as many messages and
-signals of the client as had been sent before it when it was recorded.
+A recording is lines of ``[seconds, direction, text]``; see tests/psrp/recordings. Each answer waits for as many
+messages and signals of the client as had been sent before it when it was recorded.
 """
 
 from __future__ import annotations

@@ -108,8 +108,8 @@ def _bad_fragment(running: Running) -> None:
 
 
 def _child(_running: Running) -> ps.PSInt:
-    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdin=subprocess.DEVNULL)
-    return ps.PSInt(sleeper.pid)
+    waiting = [sys.executable, "-c", "import threading; threading.Event().wait()"]
+    return ps.PSInt(subprocess.Popen(waiting, stdin=subprocess.DEVNULL).pid)
 
 
 def _stay(running: Running) -> None:

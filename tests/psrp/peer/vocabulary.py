@@ -1,4 +1,6 @@
-"""The commands and the fixed scripts that the peer knows. The scripts are PowerShell: the same tests run against pwsh."""
+"""The commands and the fixed scripts that the peer knows. The scripts are PowerShell: the same tests run against
+pwsh.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,10 @@ Body = Callable[[Stage], Iterator[Any]]
 
 
 def invoke(running: Running, shell: psrpcore.PowerShell) -> None:
-    """Run every statement; the last stage's objects go to the output stream. Raises ShellError when one ends the pipeline."""
+    """Run every statement; the last stage's objects go to the output stream.
+
+    Raises ShellError when one ends the pipeline.
+    """
     source: Iterator[Any] = iter(()) if shell.no_input else running.inputs()
     stages: Iterator[Any] = source
     for command in shell.commands:
