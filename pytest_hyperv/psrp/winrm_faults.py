@@ -66,6 +66,10 @@ class HostNotReached(HostUnreachable):
     """No TCP connection could be made, so nothing was sent and trying again is safe."""
 
 
+class ShellGone(HostError):
+    """The shell is not there any more."""
+
+
 def explained(error: Exception, *, host: str, what: str, timeout: float, out_of_time: bool) -> HypervError:
     """The error of ours for what ``what`` ended in; ``out_of_time`` when its ``timeout`` seconds had passed."""
     certificate = _in_chain(error, ssl.SSLError)
@@ -124,7 +128,7 @@ def _faulted(fault: WSManFaultError, host: str, what: str) -> HypervError:
     if fault.wsman_fault_code == _ACCESS_DENIED:
         return AccessDenied(text, hint="The account needs the right to use WinRM: Remote Management Users.", host=host)
     if fault.wsman_fault_code in SHELL_GONE:
-        return HostError(text, hint="The shell ended on the host: open the session again.", host=host)
+        return ShellGone(text, hint="The shell ended on the host: open the session again.", host=host)
     return HostError(text, hint="Look the fault up with: winrm helpmsg <number>.", host=host)
 
 

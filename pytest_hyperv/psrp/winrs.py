@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 import tenacity
 from winrm.protocol import Protocol
 
-from pytest_hyperv.errors import HypervError, SessionLost
+from pytest_hyperv.errors import HostUnreachable, HypervError, SessionLost
 from pytest_hyperv.psrp.winrm_connection import WinRMConnection
-from pytest_hyperv.psrp.winrm_faults import HostNotReached
+from pytest_hyperv.psrp.winrm_faults import HostNotReached, ShellGone
 from pytest_hyperv.psrp.winrm_target import WinRMTarget
 from pytest_hyperv.psrp.winrs_pace import ReceivePace
 
@@ -219,13 +219,21 @@ def _start(shell: str, command: Sequence[str]) -> Callable[[Protocol], str]:
 
 
 def _delete_shell(connection: WinRMConnection, shell: str, timeout: float) -> str:
-    """Delete it; says what went wrong, since the caller is on its way out."""
+    """Delete it; says what went wrong, since the caller is on its way out. A lost Delete is repeated, that is safe."""
+    deadline = time.monotonic() + timeout
+    twice = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(HostUnreachable),
+        stop=tenacity.stop_after_attempt(2) | tenacity.stop_after_delay(timeout),
+        reraise=True,
+    )
 
     def delete(protocol: Protocol) -> None:
         protocol.close_shell(shell, close_session=False)
 
     try:
-        connection.call("delete the shell", delete, timeout)
+        twice(lambda: connection.call("delete the shell", delete, _left(deadline)))
+    except ShellGone:
+        return ""
     except HypervError as error:
         return error.message
     return ""

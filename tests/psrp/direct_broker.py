@@ -1,6 +1,6 @@
 """A guest's end of PowerShell Direct as a program: a broker and a session server on two Unix sockets.
 
-Reads one JSON object (a :class:`Plan`) from stdin, prints ``ready`` and ends when stdin does. The session server
+Reads one JSON object (a :class:`Plan`) from stdin, prints ``{}`` and ends when stdin does. The session server
 starts ``command`` with the connection as its stdin and stdout, as the guest's service starts PowerShell.
 """
 
@@ -25,6 +25,7 @@ from uuid import UUID
 
 from pytest_hyperv.psrp.hvsocket import BROKER_SERVICE, SESSION_SERVICE, Connect
 from pytest_hyperv.psrp.psdirect_handshake import Conversation, Login, Token, broker_server, token_server
+from tests.psrp.doubles import started
 
 SOCKET_NAMES = {BROKER_SERVICE: "broker.sock", SESSION_SERVICE: "session.sock"}
 
@@ -48,23 +49,8 @@ class Plan:
 @contextlib.contextmanager
 def running(plan: Plan) -> Iterator[Connect]:
     """The program, started with ``plan``, and a way to connect to it; it has ended when the block has."""
-    program = subprocess.Popen(
-        [sys.executable, "-m", "tests.psrp.direct_broker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
-    )
-    assert program.stdin is not None
-    assert program.stdout is not None
-    try:
-        program.stdin.write(json.dumps(dataclasses.asdict(plan)).encode() + b"\n")
-        program.stdin.flush()
-        assert program.stdout.readline() == b"ready\n"
+    with started("tests.psrp.direct_broker", plan):
         yield unix_connect(Path(plan.directory))
-    finally:
-        program.stdin.close()
-        program.wait(10)
-        program.stdout.close()
 
 
 def unix_connect(directory: Path) -> Connect:
@@ -195,7 +181,7 @@ def main() -> None:
     guest = Guest(plan)
     _listen(Path(plan.directory) / SOCKET_NAMES[BROKER_SERVICE], guest.serve_broker)
     _listen(Path(plan.directory) / SOCKET_NAMES[SESSION_SERVICE], guest.serve_session)
-    print("ready", flush=True)
+    print("{}", flush=True)
     sys.stdin.read()
     guest.end()
 

@@ -21,10 +21,10 @@ if not hasattr(socket, "AF_UNIX"):
     pytest.skip("the double of a guest needs Unix sockets", allow_module_level=True)
 
 from tests.psrp.direct_broker import Plan, running, short_directory
+from tests.psrp.reading import PATIENCE, read_exactly
 
 LOGIN = Login("tester", Secret("pä$$"))
 ECHO = [sys.executable, "-c", "import os\nwhile data := os.read(0, 65536): os.write(1, data)"]
-PATIENCE = 20.0
 
 
 @contextlib.contextmanager
@@ -38,15 +38,6 @@ def guest(*faults: str, version: int = 2) -> Iterator[Connect]:
 
 def opened(connect: Connect, login: Login = LOGIN, timeout: float = PATIENCE, require_v2: bool = False) -> StreamPipe:
     return open_psdirect(connect, login, name="vm-7", timeout=timeout, require_v2=require_v2)
-
-
-def read_exactly(pipe: StreamPipe, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = pipe.receive(PATIENCE)
-        assert more, f"got {len(data)} of {size} bytes"
-        data += more
-    return data
 
 
 @pytest.mark.parametrize(("version", "faults"), [(2, ()), (1, ()), (1, ("no-configurations",))])

@@ -13,13 +13,12 @@ from pytest_hyperv.errors import AccessDenied, HostError, SessionLost
 from pytest_hyperv.psrp import winrm_connection, winrs
 from pytest_hyperv.psrp.winrm_target import Authentication, Scheme
 from pytest_hyperv.psrp.winrs import SEND_SIZE, WinRSPipe, open_winrs
+from tests.psrp.reading import PATIENCE, read_exactly
 from tests.psrp.winrm_endpoint import Endpoint, Plan, running
 from tests.psrp.winrm_fixtures import COMMANDS, ROADS, target
 from tests.psrp.winrm_fixtures import certificate as certificate
 from tests.psrp.winrm_fixtures import endpoint as endpoint
 from tests.psrp.winrm_fixtures import shared_endpoint as shared_endpoint
-
-PATIENCE = 20.0
 
 
 @contextlib.contextmanager
@@ -30,15 +29,6 @@ def opened(
     pipe = open_winrs(where, command or winrs.POWERSHELL, timeout=PATIENCE)
     with contextlib.closing(pipe):
         yield pipe
-
-
-def read_exactly(pipe: WinRSPipe, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = pipe.receive(PATIENCE)
-        assert more, f"{len(data)} of {size} bytes, then {more!r}: {pipe.diagnosis()}"
-        data += more
-    return data
 
 
 def echoes(pipe: WinRSPipe, data: bytes) -> bool:
@@ -126,13 +116,15 @@ def test_an_idle_drop_is_survived_by_the_same_shell(
 ) -> None:
     with opened(endpoint, certificate, transport, scheme) as pipe:
         assert echoes(pipe, b"before")
-        shells = endpoint.count()["Create"]
+        before = endpoint.count()
         for _ in range(3):
             until_a_receive_waits(endpoint, pipe)
             while endpoint.drop_idle() == 0:
                 assert pipe.receive(0.01) is None
             assert echoes(pipe, b"after")
-        assert endpoint.count()["Create"] == shells
+        after = endpoint.count()
+        assert after["Create"] == before["Create"]
+        assert after.get("unreadable") == before.get("unreadable")
 
 
 def test_a_request_refused_unread_is_sent_once_more(endpoint: Endpoint, certificate: Path) -> None:
@@ -166,8 +158,12 @@ def test_a_reader_that_lags_does_not_fill_the_memory(
 ) -> None:
     monkeypatch.setattr(winrs, "_BUFFERED", 1000)
     with opened(endpoint, certificate, "basic", "https") as pipe:
+        until_a_receive_waits(endpoint, pipe)
         pipe.send(bytes(5000), PATIENCE)
+        while endpoint.count()["receives waiting"]:
+            pass
         pipe.send(bytes(5000), PATIENCE)
+        assert [endpoint.count()["receives waiting"] for _ in range(20)] == [0] * 20
         assert read_exactly(pipe, 10_000) == bytes(10_000)
 
 
@@ -211,7 +207,9 @@ def test_a_wrong_password_is_access_denied(
 
 
 def test_a_failed_login_is_never_followed_by_a_message_in_the_clear(endpoint: Endpoint, certificate: Path) -> None:
+    before = endpoint.count().get("in the clear")
     connection = winrm_connection.WinRMConnection(target(endpoint, certificate, password="hunter2"))
     for _ in range(2):
         with pytest.raises(AccessDenied):
             connection.call("open a shell", lambda protocol: protocol.open_shell(), PATIENCE)
+    assert endpoint.count().get("in the clear") == before

@@ -14,7 +14,7 @@ from pytest_hyperv.errors import HostError, HostUnreachable, SessionLost
 from pytest_hyperv.psrp import winrs
 from pytest_hyperv.psrp.winrm_connection import WinRMConnection
 from pytest_hyperv.psrp.winrm_faults import HostNotReached
-from pytest_hyperv.psrp.winrm_target import WinRMTarget
+from pytest_hyperv.psrp.winrm_target import Authentication, Scheme, WinRMTarget
 from pytest_hyperv.psrp.winrs import WinRSPipe, open_winrs
 from tests.psrp.winrm_endpoint import Endpoint
 from tests.psrp.winrm_fixtures import certificate as certificate
@@ -36,8 +36,11 @@ def hasty_close(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.contextmanager
-def opened(endpoint: Endpoint, certificate: Path) -> Iterator[WinRSPipe]:
-    with contextlib.closing(open_winrs(target(endpoint, certificate), timeout=PATIENCE)) as pipe:
+def opened(
+    endpoint: Endpoint, certificate: Path, transport: Authentication = "ntlm", scheme: Scheme = "http"
+) -> Iterator[WinRSPipe]:
+    where = target(endpoint, certificate, transport, scheme)
+    with contextlib.closing(open_winrs(where, timeout=PATIENCE)) as pipe:
         yield pipe
 
 
@@ -78,6 +81,17 @@ def test_a_bad_answer_to_a_send_loses_the_session_and_nothing_is_sent_twice(
         assert endpoint.count()["Send"] - before == 1
 
 
+@pytest.mark.parametrize("how", ["garbage", "empty", "unrelated"])
+def test_without_seals_too_an_answer_must_belong_to_its_request(
+    endpoint: Endpoint, certificate: Path, how: How
+) -> None:
+    with opened(endpoint, certificate, "basic", "https") as pipe:
+        settle(pipe)
+        endpoint.misbehave("Send", how)
+        with pytest.raises(SessionLost, match="belongs to no request of ours"):
+            pipe.send(b"x", PATIENCE)
+
+
 @pytest.mark.parametrize("how", [how for how in HOWS if how not in LATE])
 def test_a_bad_answer_to_a_receive_ends_the_stream_with_its_reason(
     endpoint: Endpoint, certificate: Path, how: How
@@ -108,11 +122,20 @@ def test_a_slow_receive_loses_nothing(endpoint: Endpoint, certificate: Path) -> 
         settle(pipe)
 
 
+@pytest.mark.parametrize("how", ["reset", "truncated", "lost-reply"])
+def test_a_delete_that_was_lost_is_repeated(endpoint: Endpoint, certificate: Path, how: How) -> None:
+    shells = endpoint.count()["shells"]
+    with opened(endpoint, certificate) as pipe:
+        endpoint.misbehave("Delete", how)
+    assert "localhost" not in pipe.diagnosis()
+    assert endpoint.count()["shells"] == shells
+
+
 @pytest.mark.parametrize("operation", ["Signal", "Delete"])
 @pytest.mark.parametrize("how", HOWS)
 def test_close_ends_whatever_is_answered(endpoint: Endpoint, certificate: Path, how: How, operation: str) -> None:
     pipe = open_winrs(target(endpoint, certificate), timeout=PATIENCE)
-    endpoint.misbehave(operation, how)
+    endpoint.misbehave(operation, how, times=2)
     pipe.close()
     assert "localhost" in pipe.diagnosis()
     assert pipe.receive(PATIENCE) == b""

@@ -9,11 +9,9 @@ order, answered by one line, and the program ends when stdin does. Orders: ``{"d
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import ssl
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.psrp.doubles import Double, started
 from tests.psrp.winrm_auth import Account
 from tests.psrp.winrm_http import Service, WinRMServer
 from tests.psrp.winrm_misbehaviour import How, Misbehaviour
@@ -49,59 +48,40 @@ class Plan:
 class Endpoint:
     """The running program, seen from the outside."""
 
-    def __init__(self, program: subprocess.Popen[bytes], ports: dict[str, int]) -> None:
+    def __init__(self, program: Double, ports: dict[str, int]) -> None:
         self._program = program
         self.http_port = ports["http"]
         self.https_port = ports["https"]
 
     def misbehave(self, on: str, how: How, times: int = 1) -> None:
         """Go wrong in the way ``how`` the next ``times`` times that the operation ``on`` is asked for."""
-        self._order(do="misbehave", on=on, how=how, times=times)
+        self._program.tell({"do": "misbehave", "on": on, "how": how, "times": times})
 
     def behave(self) -> None:
         """Forget every misbehaviour that is still planned."""
-        self._order(do="behave")
+        self._program.tell({"do": "behave"})
 
     def drop_idle(self) -> int:
         """Close every connection that is idle; how many."""
-        return int(self._order(do="drop idle")["dropped"])
+        return int(self._program.tell({"do": "drop idle"})["dropped"])
 
     def forget_logins(self) -> None:
         """Treat every idle connection as one that has not authenticated."""
-        self._order(do="forget logins")
+        self._program.tell({"do": "forget logins"})
 
     def count(self) -> dict[str, int]:
-        """Shells, processes and "receives waiting" now; HTTP requests ("http") and operations by name so far."""
-        return dict(self._order(do="count"))
+        """Shells, processes and "receives waiting" now; operations by name so far, and HTTP requests ("http").
 
-    def _order(self, **order: Any) -> dict[str, Any]:
-        assert self._program.stdin is not None
-        assert self._program.stdout is not None
-        self._program.stdin.write(json.dumps(order).encode() + b"\n")
-        self._program.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._program.stdout.readline())
-        return answer
+        Of these, "in the clear" came unsealed over HTTP, and "unreadable" sealed for another connection.
+        """
+        return dict(self._program.tell({"do": "count"}))
 
 
 @contextlib.contextmanager
 def running(plan: Plan) -> Iterator[Endpoint]:
     """The program, started with ``plan``; it has ended when the block has."""
-    program = subprocess.Popen(
-        [sys.executable, "-m", "tests.psrp.winrm_endpoint"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
-    )
-    assert program.stdin is not None
-    assert program.stdout is not None
-    try:
-        program.stdin.write(json.dumps(dataclasses.asdict(plan)).encode() + b"\n")
-        program.stdin.flush()
-        yield Endpoint(program, json.loads(program.stdout.readline()))
-    finally:
-        program.stdin.close()
-        program.wait(10)
-        program.stdout.close()
+    with started("tests.psrp.winrm_endpoint", plan) as (program, ports):
+        yield Endpoint(program, ports)
 
 
 def _obey(service: Service, order: dict[str, Any]) -> dict[str, Any]:

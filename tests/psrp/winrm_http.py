@@ -107,15 +107,17 @@ class WinRMHandler(BaseHTTPRequestHandler):
         """Answer one message."""
         self._no_longer_idle()
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        with self._service.lock:
-            self._service.operations["http"] += 1
+        sealed = self.headers.get("Content-Type", "").startswith("multipart/encrypted")
+        self._count("http")
+        if body and not sealed and not self._encrypted:
+            self._count("in the clear")
         passes, challenges = self._login.check(self.headers.get("Authorization"))
         if self.path != "/wsman" or not passes:
             self._reply(404 if self.path != "/wsman" else 401, b"", challenges=challenges)
         elif not body:
             self._reply(200, b"", challenges=challenges)
         else:
-            self._answer(body, sealed=self.headers.get("Content-Type", "").startswith("multipart/encrypted"))
+            self._answer(body, sealed=sealed)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
@@ -124,6 +126,7 @@ class WinRMHandler(BaseHTTPRequestHandler):
         try:
             message = self._login.unseal(body) if sealed else body
         except Unreadable:
+            self._count("unreadable")
             self._reply(401, b"", challenges=self._login.challenges)
             return
         if not sealed and not self._encrypted and not self._service.allow_plaintext:
@@ -134,8 +137,7 @@ class WinRMHandler(BaseHTTPRequestHandler):
         except (ET.ParseError, ValueError):
             self._reply(400, b"")
             return
-        with self._service.lock:
-            self._service.operations[call.operation] += 1
+        self._count(call.operation)
         how = self._service.schedule.next_for(call.operation)
         status, answer = (200, b"") if how and how not in PROCESSED else self._carry_out(call, len(message))
         content, kind = (self._login.seal(answer), SEALED_TYPE) if sealed else (answer, PLAIN_TYPE)
@@ -181,6 +183,10 @@ class WinRMHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
         self.wfile.flush()
+
+    def _count(self, what: str) -> None:
+        with self._service.lock:
+            self._service.operations[what] += 1
 
     def _no_longer_idle(self) -> None:
         with self._service.lock:
