@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-import queue
-import selectors
 import socket
 import subprocess
 import sys
@@ -19,8 +18,8 @@ from typing import IO, Protocol
 import psutil
 
 from pytest_hyperv.errors import SessionLost
+from pytest_hyperv.psrp.pipe_ends import PolledEnds, ThreadedEnds
 
-_CHUNK = 256 * 1024
 _STDERR_LINES = 40
 _STDERR_CHARS = 4000
 _EXIT_GRACE = 1.0
@@ -64,7 +63,8 @@ class Pipe(Protocol):
 class ProcessPipe:
     """The stdin and stdout of a process: ``powershell.exe -NoLogo -NoProfile -s``, ``ssh host powershell -s``, any.
 
-    Threads do the blocking reads and writes, because Windows cannot wait on pipes. ``env`` is added to the environment.
+    ``env`` is added to the environment. ``threaded`` reads and writes with threads, as Windows needs it, where nothing
+    can wait on pipes.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class ProcessPipe:
         name: str = "",
         env: Mapping[str, str] | None = None,
         cwd: str | os.PathLike[str] | None = None,
+        threaded: bool = sys.platform == "win32",
     ) -> None:
         """Start the process. Raises SessionLost when it cannot be started; ``name`` defaults to the program's."""
         self._name = name or Path(argv[0]).name
@@ -94,18 +95,13 @@ class ProcessPipe:
                 f"{self._name} could not be started: {error.strerror or error}", hint=f"The program is {argv[0]}."
             ) from error
         self._began = _start_time(self._process.pid)
-        self._arrived: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._jobs: queue.SimpleQueue[tuple[bytes, queue.SimpleQueue[OSError | None]] | None] = queue.SimpleQueue()
+        self._stdin, self._stdout = _present(self._process.stdin), _present(self._process.stdout)
+        self._ends = _ends(self._stdout, self._stdin, self._name, threaded=threaded)
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
         self._closing = threading.Lock()
         self._closed = False
-        self._at_end = False
-        self._threads = [
-            threading.Thread(target=work, name=f"{self._name} {what}", daemon=True)
-            for work, what in ((self._read, "stdout"), (self._write, "stdin"), (self._listen, "stderr"))
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._listener = threading.Thread(target=self._listen, name=f"{self._name} stderr", daemon=True)
+        self._listener.start()
 
     @property
     def name(self) -> str:
@@ -119,41 +115,29 @@ class ProcessPipe:
 
     def send(self, data: bytes, timeout: float) -> None:
         """See `Pipe`. After a time-out a part of ``data`` may have been written: the pipe is of no use any more."""
-        done: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
-        if self._closed:
-            raise SessionLost(f"the pipe to {self._name} is closed")
-        self._jobs.put((data, done))
         try:
-            error = done.get(timeout=timeout)
-        except queue.Empty:
+            self._ends.send(data, timeout)
+        except TimeoutError:
             raise SessionLost(f"{self._name} took no input for {timeout:.3g} s") from None
-        if error is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_EXIT_GRACE)
+        except OSError as error:
+            self._wait_for_last_words()
             raise SessionLost(f"{self._name} takes no input any more: {error.strerror or error}") from error
 
     def receive(self, timeout: float) -> bytes | None:
         """See `Pipe`."""
-        if self._at_end:
-            return b""
         try:
-            data = self._arrived.get(timeout=timeout)
-        except queue.Empty:
-            return None
-        if not data:
-            self._at_end = True
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_EXIT_GRACE)
-            self._threads[2].join(_EXIT_GRACE)
+            data = self._ends.receive(timeout)
+        except OSError as error:
+            raise SessionLost(f"{self._name} cannot be read any more: {error.strerror or error}") from error
+        if data == b"" and not self._closed:
+            self._wait_for_last_words()
         return data
 
     def diagnosis(self) -> str:
         """The tail of stderr, and the exit code once there is one."""
         said = "".join(self._stderr)[-_STDERR_CHARS:].strip()
         code = self._process.poll()
-        return "\n".join(
-            part for part in (said, "" if code is None else f"{self._name} exited with code {code}") if part
-        )
+        return "\n".join(filter(None, (said, "" if code is None else f"{self._name} exited with code {code}")))
 
     def close(self) -> None:
         """See `Pipe`.
@@ -165,29 +149,29 @@ class ProcessPipe:
                 return
             self._closed = True
             family = _family(self._process.pid, self._began)
-            self._jobs.put(None)
-            end = time.monotonic() + _EXIT_GRACE
-            self._threads[1].join(_EXIT_GRACE)
+            if isinstance(self._ends, PolledEnds):
+                self._ends.close()
+                self._close_streams(self._stdin)
+            else:
+                self._ends.end_input()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(max(0.0, end - time.monotonic()))
+                self._process.wait(_EXIT_GRACE)
             _kill(family)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_KILL_WAIT)
-            self._arrived.put(b"")
-            for thread in self._threads:
-                thread.join(_KILL_WAIT)
-            for stream in (self._process.stdout, self._process.stderr):
-                if stream is not None:
-                    stream.close()
+            self._ends.close()
+            self._listener.join(_KILL_WAIT)
+            self._close_streams(self._stdin, self._stdout, _present(self._process.stderr))
 
-    def _read(self) -> None:
-        stream = _present(self._process.stdout)
-        try:
-            while data := os.read(stream.fileno(), _CHUNK):
-                self._arrived.put(data)
-        except OSError as error:
-            self._stderr.append(f"reading from {self._name} failed: {error}\n")
-        self._arrived.put(b"")
+    def _close_streams(self, *streams: IO[bytes]) -> None:
+        for stream in streams:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+    def _wait_for_last_words(self) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_EXIT_GRACE)
+            self._listener.join(_EXIT_GRACE)
 
     def _listen(self) -> None:
         try:
@@ -196,20 +180,14 @@ class ProcessPipe:
         except OSError as error:
             self._stderr.append(f"reading stderr of {self._name} failed: {error}\n")
 
-    def _write(self) -> None:
-        stream = _present(self._process.stdin)
-        while (job := self._jobs.get()) is not None:
-            data, done = job
-            error: OSError | None = None
-            try:
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[stream.write(rest) :]
-            except OSError as failure:
-                error = failure
-            done.put(error)
-        with contextlib.suppress(OSError):
-            stream.close()
+
+def _ends(stdout: IO[bytes], stdin: IO[bytes], name: str, *, threaded: bool) -> PolledEnds | ThreadedEnds:
+    if threaded:
+        return ThreadedEnds(stdout, stdin, name=name)
+    source, sink = stdout.fileno(), stdin.fileno()
+    os.set_blocking(source, False)
+    os.set_blocking(sink, False)
+    return PolledEnds(functools.partial(os.read, source), functools.partial(os.write, sink), source=source, sink=sink)
 
 
 def _present(stream: IO[bytes] | None) -> IO[bytes]:
@@ -259,10 +237,10 @@ class StreamPipe:
         """Owns the socket from here on."""
         self._socket = connected
         self._name = name
-        self._closed = False
         connected.setblocking(False)
-        self._readable = _waiter(connected, selectors.EVENT_READ)
-        self._writable = _waiter(connected, selectors.EVENT_WRITE)
+        if connected.family in (socket.AF_INET, socket.AF_INET6):
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._ends = PolledEnds(connected.recv, connected.send, source=connected.fileno(), sink=connected.fileno())
 
     @property
     def name(self) -> str:
@@ -271,47 +249,29 @@ class StreamPipe:
 
     def send(self, data: bytes, timeout: float) -> None:
         """See `Pipe`. After a time-out a part of ``data`` may have been sent: the pipe is of no use any more."""
-        end = time.monotonic() + timeout
-        rest = memoryview(data)
-        while rest:
-            try:
-                rest = rest[self._socket.send(rest) :]
-            except BlockingIOError:
-                if not self._writable.select(max(0.0, end - time.monotonic())) and time.monotonic() >= end:
-                    raise SessionLost(f"{self._name} took no input for {timeout:.3g} s") from None
-            except OSError as error:
-                raise SessionLost(f"the connection to {self._name} is gone: {error.strerror or error}") from error
+        try:
+            self._ends.send(data, timeout)
+        except TimeoutError:
+            raise SessionLost(f"{self._name} took no input for {timeout:.3g} s") from None
+        except OSError as error:
+            raise SessionLost(f"the connection to {self._name} is gone: {error.strerror or error}") from error
 
     def receive(self, timeout: float) -> bytes | None:
-        """See `Pipe`."""
-        if self._closed:
-            return b""
+        """See `Pipe`. A connection that is reset has ended."""
         try:
-            if not self._readable.select(timeout):
-                return None
-            return self._socket.recv(_CHUNK)
-        except BlockingIOError:
-            return None
-        except (OSError, ValueError, KeyError) as error:
-            if self._closed or isinstance(error, ConnectionError):
-                return b""
-            raise SessionLost(f"the connection to {self._name} is gone: {error}") from error
+            return self._ends.receive(timeout)
+        except ConnectionError:
+            return b""
+        except OSError as error:
+            raise SessionLost(f"the connection to {self._name} is gone: {error.strerror or error}") from error
 
     def diagnosis(self) -> str:
         """Nothing: a stream has no second channel."""
         return ""
 
     def close(self) -> None:
-        """See `Pipe`. A receive that waits in another thread ends."""
-        if self._closed:
-            return
-        self._closed = True
+        """See `Pipe`."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+        self._ends.close()
         self._socket.close()
-
-
-def _waiter(connected: socket.socket, events: int) -> selectors.BaseSelector:
-    waiter = selectors.DefaultSelector()
-    waiter.register(connected, events)
-    return waiter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import sys
 import threading
@@ -20,12 +21,14 @@ ECHO = "import shutil; shutil.copyfileobj(open(0, 'rb', 0), open(1, 'wb', 0), 40
 DEAF = "import threading; threading.Event().wait()"
 LAST_WORDS = "import sys; sys.stdin.buffer.read(1); sys.stderr.write('out of memory'); sys.exit(9)"
 
+polled = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot wait on the pipes of a process")
+both_kinds = pytest.mark.parametrize("threaded", [True, pytest.param(False, marks=polled)])
 OpenPipe = Callable[[], AbstractContextManager[tuple[Pipe, Callable[[], None]]]]
 
 
 @contextlib.contextmanager
-def echo_process() -> Iterator[tuple[Pipe, Callable[[], None]]]:
-    pipe = ProcessPipe([sys.executable, "-c", ECHO], name="echo")
+def echo_process(*, threaded: bool) -> Iterator[tuple[Pipe, Callable[[], None]]]:
+    pipe = ProcessPipe([sys.executable, "-c", ECHO], name="echo", threaded=threaded)
     try:
         yield pipe, psutil.Process(pipe.pid).kill
     finally:
@@ -55,7 +58,12 @@ def echo_stream() -> Iterator[tuple[Pipe, Callable[[], None]]]:
         theirs.close()
 
 
-echoing = pytest.mark.parametrize("open_echo", [echo_process, echo_stream], ids=["process", "stream"])
+ways = [
+    pytest.param(functools.partial(echo_process, threaded=True), id="process-threaded"),
+    pytest.param(functools.partial(echo_process, threaded=False), id="process-polled", marks=polled),
+    pytest.param(echo_stream, id="stream"),
+]
+echoing = pytest.mark.parametrize("open_echo", ways)
 
 
 def received(pipe: Pipe, length: int) -> bytes:
@@ -110,9 +118,10 @@ def test_sending_to_a_closed_pipe_says_so(open_echo: OpenPipe) -> None:
             pipe.send(b"x", 1)
 
 
-def test_a_process_that_takes_no_input_is_a_lost_session_in_time() -> None:
+@both_kinds
+def test_a_process_that_takes_no_input_is_a_lost_session_in_time(threaded: bool) -> None:
     with (
-        contextlib.closing(ProcessPipe([sys.executable, "-c", DEAF], name="deaf")) as pipe,
+        contextlib.closing(ProcessPipe([sys.executable, "-c", DEAF], name="deaf", threaded=threaded)) as pipe,
         pytest.raises(SessionLost, match=r"deaf took no input for 0\.1 s"),
     ):
         pipe.send(bytes(4_000_000), 0.1)
@@ -128,8 +137,10 @@ def test_a_stream_that_takes_no_input_is_a_lost_session_in_time() -> None:
         pipe.send(bytes(40_000_000), 0.1)
 
 
-def test_a_process_that_has_ended_gives_its_last_words_and_its_exit_code() -> None:
-    with contextlib.closing(ProcessPipe([sys.executable, "-c", LAST_WORDS], name="shell")) as pipe:
+@both_kinds
+def test_a_process_that_has_ended_gives_its_last_words_and_its_exit_code(threaded: bool) -> None:
+    argv = [sys.executable, "-c", LAST_WORDS]
+    with contextlib.closing(ProcessPipe(argv, name="shell", threaded=threaded)) as pipe:
         pipe.send(b"x", 20)
         assert pipe.receive(20) == b""
         assert pipe.diagnosis() == "out of memory\nshell exited with code 9"
@@ -147,9 +158,10 @@ def test_the_environment_is_added_to_and_the_folder_is_kept(tmp_path: Path) -> N
         assert line.decode().split() == ["x", str(tmp_path.resolve()), "True"]
 
 
-def test_closing_ends_the_process_and_what_it_started() -> None:
+@both_kinds
+def test_closing_ends_the_process_and_what_it_started(threaded: bool) -> None:
     code = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {DEAF!r}]).pid, flush=True); {DEAF}"
-    pipe = ProcessPipe([sys.executable, "-c", code], name="parent")
+    pipe = ProcessPipe([sys.executable, "-c", code], name="parent", threaded=threaded)
     child = psutil.Process(int(pipe.receive(20) or b"0"))
     parent = psutil.Process(pipe.pid)
     pipe.close()

@@ -36,6 +36,7 @@ def main() -> int:
     if options.connect:
         host, _, port = options.connect.rpartition(":")
         connection = socket.create_connection((host, int(port)))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return Server(Wire(connection.makefile("rb"), connection.sendall), book).serve()
     if options.device:
         descriptor = os.open(options.device, os.O_RDWR)
