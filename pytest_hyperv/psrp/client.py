@@ -106,7 +106,7 @@ class Session:
         deadline = Deadline(timeout)
         self._connection.check()
         if any(holds_secret(value) for _, value in call.parameters):
-            self.exchange_key(timeout)
+            self.exchange_key(deadline.left)
         values = values_of(call)
         route = self._announced(deadline)
         running = RunningCall(self._connection, route, call, input, deadline)

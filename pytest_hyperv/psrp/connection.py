@@ -237,9 +237,9 @@ class Connection:
         return SessionLost(message, hint=hint)
 
     def kill(self, reason: SessionLost) -> None:
-        """End the session from our side at once."""
+        """End the session from our side at once, without waiting for the pipe to be freed."""
         self.lose(reason)
-        self.pipe.close()
+        self._aside(self.pipe.close, "end")
 
     def close(self, timeout: float) -> None:
         """Free the pipe and the threads within about ``timeout`` seconds; idempotent."""
@@ -263,8 +263,11 @@ class Connection:
                 )
                 self.kill(reason)
 
+        self._aside(run, name)
+
+    def _aside(self, work: Callable[[], None], name: str) -> None:
         self._chores = [thread for thread in self._chores if thread.is_alive()]
-        thread = threading.Thread(target=run, name=f"psrp {name}", daemon=True)
+        thread = threading.Thread(target=work, name=f"psrp {name}", daemon=True)
         self._chores.append(thread)
         thread.start()
 

@@ -26,6 +26,7 @@ PIECE = 1024 * 1024
 STOP_GRACE = 5.0
 """Seconds a stopped pipeline has to end before its session is killed."""
 
+_LAST_MOMENT = 0.2
 _END_STATES = {ps.PSInvocationState.Completed, ps.PSInvocationState.Failed, ps.PSInvocationState.Stopped}
 _PROMPT_REFUSED = "there is nobody to answer: a command asked for input, and these sessions have no user"
 
@@ -255,7 +256,8 @@ class RunningCall:
 
     def _close(self, route: Route) -> None:
         try:
-            self._connection.send(Control(Mark.CLOSE, route.guid), deadline=Deadline(STOP_GRACE))
+            left = max(self._deadline.left, _LAST_MOMENT)
+            self._connection.send(Control(Mark.CLOSE, route.guid), deadline=Deadline(left))
         except DeadlinePassed:
             self._connection.kill(SessionLost(f"{self._connection.pipe.name} takes nothing any more"))
 
