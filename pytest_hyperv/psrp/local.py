@@ -5,19 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-import tenacity
-
-from pytest_hyperv.errors import SessionLost
 from pytest_hyperv.psrp.client import OPEN_TIMEOUT, Session
 from pytest_hyperv.psrp.pipes import ProcessPipe
-
-WINDOWS_POWERSHELL = ("powershell.exe", "-NoLogo", "-NoProfile", "-s")
-"""Windows PowerShell 5.1, which has the Hyper-V module."""
+from pytest_hyperv.psrp.starting import ATTEMPTS, WINDOWS_POWERSHELL, first_that_opens
 
 PWSH = ("pwsh", "-NoLogo", "-NoProfile", "-s")
 """PowerShell 7."""
-
-ATTEMPTS = 3
 
 
 def open_local(
@@ -41,10 +34,4 @@ def open_local(
             ProcessPipe(argv, name=name, env=env, cwd=cwd), timeout=timeout, max_runspaces=max_runspaces
         )
 
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(SessionLost),
-        stop=tenacity.stop_after_attempt(attempts),
-        wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
-        reraise=True,
-    )
-    return retrying(attempt)
+    return first_that_opens(attempt, attempts)

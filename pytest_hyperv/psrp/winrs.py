@@ -20,8 +20,6 @@ from pytest_hyperv.psrp.winrm_faults import HostNotReached, ShellGone
 from pytest_hyperv.psrp.winrm_target import WinRMTarget
 from pytest_hyperv.psrp.winrs_pace import ReceivePace
 
-POWERSHELL = ("powershell.exe", "-NoLogo", "-NoProfile", "-s")
-"""PowerShell as a server of PSRP on its stdin and stdout."""
 SEND_SIZE = 98_304
 """Bytes of one Send: in base64 and with its envelope it stays below the service's limit of 153,600."""
 
@@ -33,9 +31,7 @@ _LAST_SEND = 0.2
 _LAST_RECEIVE = 0.5
 
 
-def open_winrs(
-    target: WinRMTarget, command: Sequence[str] = POWERSHELL, *, timeout: float = 60.0, attempts: int = 3
-) -> WinRSPipe:
+def open_winrs(target: WinRMTarget, command: Sequence[str], *, timeout: float = 60.0, attempts: int = 3) -> WinRSPipe:
     """Start ``command`` on the target within ``timeout`` seconds and return the pipe to it.
 
     Only a TCP connection that could not be made is tried again, ``attempts`` times in all: nothing was sent then.

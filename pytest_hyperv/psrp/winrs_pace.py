@@ -44,7 +44,7 @@ class ReceivePace:
         with self._changed:
             if size < _SMALL:
                 self._learn()
-                self._hold_back(_LONGEST_SEND)
+            self._hold_back(_LONGEST_SEND if size < _SMALL else 0.0)
             self._answers = 0
             self._changed.notify_all()
 

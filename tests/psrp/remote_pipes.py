@@ -14,6 +14,7 @@ from pytest_hyperv.psrp.hvsocket import Connect, open_psdirect
 from pytest_hyperv.psrp.pipes import Pipe
 from pytest_hyperv.psrp.psdirect_handshake import Login
 from pytest_hyperv.psrp.secret import Secret
+from pytest_hyperv.psrp.starting import WINDOWS_POWERSHELL
 from pytest_hyperv.psrp.winrm_target import Authentication, Scheme
 from pytest_hyperv.psrp.winrs import open_winrs
 from tests.psrp import direct_broker, winrm_endpoint
@@ -50,7 +51,9 @@ def served_by_psdirect(argv: tuple[str, ...]) -> Connect:
 def winrs_pipe(argv: list[str], transport: Authentication, scheme: Scheme) -> Iterator[Pipe]:
     """``argv`` in a shell of a WinRM service."""
     endpoint, certificate = served_by_winrm(tuple(argv))
-    with contextlib.closing(open_winrs(target(endpoint, certificate, transport, scheme), timeout=PATIENCE)) as pipe:
+    with contextlib.closing(
+        open_winrs(target(endpoint, certificate, transport, scheme), WINDOWS_POWERSHELL, timeout=PATIENCE)
+    ) as pipe:
         yield pipe
 
 

@@ -6,6 +6,8 @@ import contextlib
 import socket
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import ClassVar
 from uuid import UUID, uuid4
 
 import pytest
@@ -131,5 +133,38 @@ def test_what_lacks_is_said_for_platform_and_python() -> None:
     assert hvsocket._what_lacks("win32", family_known=True) == ""
 
 
-def test_the_session_connection_is_the_service_of_powershell() -> None:
-    assert str(SESSION_SERVICE) == "a5201c21-2770-4c11-a68e-f182edb29220"
+class Recorder:
+    """In the place of a socket of Windows: remembers what it was asked, and refuses to connect to the broker."""
+
+    made: ClassVar[list[Recorder]] = []
+
+    def __init__(self, *kind: int) -> None:
+        self.said: list[object] = [kind]
+        Recorder.made.append(self)
+
+    def setsockopt(self, *option: int) -> None:
+        self.said.append(option)
+
+    def connect(self, address: tuple[str, str]) -> None:
+        self.said.append(address)
+        if address[1] == str(hvsocket.BROKER_SERVICE):
+            raise ConnectionRefusedError("not yet")
+
+    def close(self) -> None:
+        self.said.append("closed")
+
+
+def test_a_hyperv_socket_is_addressed_by_machine_and_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    constants = {"AF_HYPERV": 34, "SOCK_STREAM": 1, "HV_PROTOCOL_RAW": 1, "HVSOCKET_CONNECT_TIMEOUT": 1}
+    monkeypatch.setattr(hvsocket, "socket", SimpleNamespace(socket=Recorder, **constants))
+    monkeypatch.setattr(hvsocket, "sys", SimpleNamespace(platform="win32", version="3.12.1 (tags)"))
+    monkeypatch.setattr(Recorder, "made", [])
+    machine = UUID("11111111-2222-3333-4444-555555555555")
+    connect = hyperv_connect(machine)
+    connect(SESSION_SERVICE, 2.5)
+    with pytest.raises(ConnectionRefusedError):
+        connect(hvsocket.BROKER_SERVICE, 9999.0)
+    assert [socket.said for socket in Recorder.made] == [
+        [(34, 1, 1), (1, 1, 2500), (str(machine), "a5201c21-2770-4c11-a68e-f182edb29220")],
+        [(34, 1, 1), (1, 1, 300_000), (str(machine), "999e53d4-3d5c-4c3e-8779-bed06ec056e1"), "closed"],
+    ]

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_hyperv.errors import AccessDenied, HostError, SessionLost
 from pytest_hyperv.psrp import winrm_connection, winrs
+from pytest_hyperv.psrp.starting import WINDOWS_POWERSHELL
 from pytest_hyperv.psrp.winrm_target import Authentication, Scheme
 from pytest_hyperv.psrp.winrs import SEND_SIZE, WinRSPipe, open_winrs
 from tests.psrp.reading import PATIENCE, read_exactly
@@ -26,7 +27,7 @@ def opened(
     endpoint: Endpoint, certificate: Path, transport: Authentication = "ntlm", scheme: Scheme = "http", *command: str
 ) -> Iterator[WinRSPipe]:
     where = target(endpoint, certificate, transport, scheme)
-    pipe = open_winrs(where, command or winrs.POWERSHELL, timeout=PATIENCE)
+    pipe = open_winrs(where, command or WINDOWS_POWERSHELL, timeout=PATIENCE)
     with contextlib.closing(pipe):
         yield pipe
 
@@ -181,7 +182,7 @@ def test_the_environments_proxy_is_not_asked(
 def test_a_used_up_quota_of_shells_says_so(certificate: Path) -> None:
     with running(Plan(COMMANDS, str(certificate), max_shells=1)) as endpoint, opened(endpoint, certificate):
         with pytest.raises(HostError, match="maximum number of 1 concurrent shells") as refused:
-            open_winrs(target(endpoint, certificate), timeout=PATIENCE)
+            open_winrs(target(endpoint, certificate), WINDOWS_POWERSHELL, timeout=PATIENCE)
         assert "MaxShellsPerUser" in refused.value.hint
 
 
@@ -198,7 +199,7 @@ def test_a_wrong_password_is_access_denied(
 ) -> None:
     wrong = target(endpoint, certificate, transport, scheme, password="hunter2")
     with pytest.raises(AccessDenied, match="localhost refused the credentials to open a shell") as denied:
-        open_winrs(wrong, timeout=PATIENCE)
+        open_winrs(wrong, WINDOWS_POWERSHELL, timeout=PATIENCE)
     assert denied.value.hint
     link: BaseException | None = denied.value
     while link is not None:

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_hyperv.errors import HostError, HostUnreachable, SessionLost
 from pytest_hyperv.psrp import winrs
+from pytest_hyperv.psrp.starting import WINDOWS_POWERSHELL
 from pytest_hyperv.psrp.winrm_connection import WinRMConnection
 from pytest_hyperv.psrp.winrm_faults import HostNotReached
 from pytest_hyperv.psrp.winrm_target import Authentication, Scheme, WinRMTarget
@@ -40,7 +41,7 @@ def opened(
     endpoint: Endpoint, certificate: Path, transport: Authentication = "ntlm", scheme: Scheme = "http"
 ) -> Iterator[WinRSPipe]:
     where = target(endpoint, certificate, transport, scheme)
-    with contextlib.closing(open_winrs(where, timeout=PATIENCE)) as pipe:
+    with contextlib.closing(open_winrs(where, WINDOWS_POWERSHELL, timeout=PATIENCE)) as pipe:
         yield pipe
 
 
@@ -56,7 +57,7 @@ def test_a_bad_answer_while_opening(endpoint: Endpoint, certificate: Path, how: 
     before = endpoint.count()["shells"]
     endpoint.misbehave(operation, how)
     with pytest.raises(HostError, match="localhost") as caught:
-        open_winrs(target(endpoint, certificate), timeout=SHORT if how in LATE else PATIENCE)
+        open_winrs(target(endpoint, certificate), WINDOWS_POWERSHELL, timeout=SHORT if how in LATE else PATIENCE)
     assert caught.value.host == "localhost"
     assert caught.value.hint
     if how in LATE:
@@ -134,7 +135,7 @@ def test_a_delete_that_was_lost_is_repeated(endpoint: Endpoint, certificate: Pat
 @pytest.mark.parametrize("operation", ["Signal", "Delete"])
 @pytest.mark.parametrize("how", HOWS)
 def test_close_ends_whatever_is_answered(endpoint: Endpoint, certificate: Path, how: How, operation: str) -> None:
-    pipe = open_winrs(target(endpoint, certificate), timeout=PATIENCE)
+    pipe = open_winrs(target(endpoint, certificate), WINDOWS_POWERSHELL, timeout=PATIENCE)
     endpoint.misbehave(operation, how, times=2)
     pipe.close()
     assert "localhost" in pipe.diagnosis()
@@ -166,7 +167,7 @@ def test_close_ends_a_send_that_hangs(endpoint: Endpoint, certificate: Path) -> 
 def test_a_dead_service_is_a_lost_session(endpoint: Endpoint, certificate: Path) -> None:
     endpoint.misbehave("any", "reset", times=1000)
     with pytest.raises(HostUnreachable):
-        open_winrs(target(endpoint, certificate), timeout=PATIENCE)
+        open_winrs(target(endpoint, certificate), WINDOWS_POWERSHELL, timeout=PATIENCE)
 
 
 def test_a_refused_connection_is_tried_again_and_then_explained() -> None:
@@ -175,7 +176,7 @@ def test_a_refused_connection_is_tried_again_and_then_explained() -> None:
         port = free.getsockname()[1]
     nobody = WinRMTarget("127.0.0.1", "u", scheme="http", port=port)
     with pytest.raises(HostUnreachable, match=r"127\.0\.0\.1 took no connection to open a shell") as refused:
-        open_winrs(nobody, timeout=PATIENCE)
+        open_winrs(nobody, WINDOWS_POWERSHELL, timeout=PATIENCE)
     assert "Enable-PSRemoting" in refused.value.hint
 
 
@@ -205,12 +206,12 @@ def test_a_certificate_that_does_not_fit_is_refused(
 ) -> None:
     where = target(endpoint, certificate if trusted else None, "basic", "https", host=host)
     with pytest.raises(HostUnreachable, match=f"No TLS connection to {host} can be trusted") as refused:
-        open_winrs(where, timeout=PATIENCE)
+        open_winrs(where, WINDOWS_POWERSHELL, timeout=PATIENCE)
     assert hint in refused.value.hint
 
 
 def test_a_port_that_speaks_no_tls_says_so(endpoint: Endpoint, certificate: Path) -> None:
     plain = WinRMTarget("localhost", "u", scheme="https", port=endpoint.http_port, ca_bundle=certificate)
     with pytest.raises(HostUnreachable, match="No TLS connection") as refused:
-        open_winrs(plain, timeout=PATIENCE)
+        open_winrs(plain, WINDOWS_POWERSHELL, timeout=PATIENCE)
     assert "HTTPS port" in refused.value.hint

@@ -67,7 +67,9 @@ def test_a_send_that_does_not_end_holds_it_back_only_so_long(clock: Clock, holdi
     assert holding.due_in == 0
 
 
-def test_bulk_is_not_held_back_in_either_direction(holding: ReceivePace) -> None:
+def test_bulk_is_not_held_back_in_either_direction(clock: Clock, holding: ReceivePace) -> None:
+    hold_before_answer(holding, clock, 0.001)
+    assert holding.due_in > 0
     holding.send_begins(BULK)
     assert holding.due_in == 0
     holding.send_ended(BULK)
