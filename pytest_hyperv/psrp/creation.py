@@ -89,6 +89,12 @@ def input_message(value: Any, *, pool: uuid.UUID, pipeline: uuid.UUID) -> Messag
     return new_message(kind, pool=pool, pipeline=pipeline, body=body)
 
 
+def end_of_input_message(*, pool: uuid.UUID, pipeline: uuid.UUID) -> Message:
+    """The message that says no input follows (MS-PSRP 2.2.2.18). The caller numbers it."""
+    kind = ps.PSRPMessageType.EndOfPipelineInput.value
+    return new_message(kind, pool=pool, pipeline=pipeline, body=b"", clean=True)
+
+
 def _element(value: Any, references_from: int) -> bytes:
     """A parameter's value as CLIXML, with reference ids that no other part of the message has."""
     element = ps.serialize(value, psrpcore.PSRemotingCrypto())

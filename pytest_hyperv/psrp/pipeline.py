@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,11 +15,18 @@ from psrpcore import types as ps
 from pytest_hyperv.errors import CommandFailed, CommandTimeout, SessionLost
 from pytest_hyperv.psrp.calls import Call
 from pytest_hyperv.psrp.connection import Bytes, Connection, Deadline, DeadlinePassed, Groups, Route, Undecodable
-from pytest_hyperv.psrp.creation import add_commands, creation_message, input_message, new_pipeline, shape_of
+from pytest_hyperv.psrp.creation import (
+    add_commands,
+    creation_message,
+    end_of_input_message,
+    input_message,
+    new_pipeline,
+    shape_of,
+)
 from pytest_hyperv.psrp.framing import Control, Mark, Stream
 from pytest_hyperv.psrp.records import error_from_wire, information_from_wire, progress_from_wire
 from pytest_hyperv.psrp.result import PowerShellResult
-from pytest_hyperv.psrp.values import from_wire, holds_secret, to_wire
+from pytest_hyperv.psrp.values import UnsendableValue, from_wire, holds_secret, to_wire
 
 PIECE = 1024 * 1024
 """Bytes of one object when a large byte input is streamed."""
@@ -72,7 +80,6 @@ class RunningCall:
         self._exit_code: int | None = None
         self._failure: Any = None
         self._state: ps.PSInvocationState | None = None
-        self._pipeline: psrpcore.ClientPowerShell | None = None
         self._waiting: list[Item] = []
         self._after: Callable[[Route], None] = self._close
 
@@ -93,7 +100,7 @@ class RunningCall:
         secret = any(holds_secret(value) for _, value in self._call.parameters)
 
         def register(pool: psrpcore.ClientRunspacePool) -> None:
-            self._pipeline = pipeline = new_pipeline(pool, self._route.guid, no_input=no_input)
+            pipeline = new_pipeline(pool, self._route.guid, no_input=no_input)
             if secret:
                 add_commands(pipeline, shape, iter(values))
                 pipeline.start()
@@ -185,20 +192,21 @@ class RunningCall:
             if not self._put(self._input_groups(value, secret=holds_secret(piece))):
                 return
             yield from self._taken()
-        self._put(self._connection.prepare(lambda _pool: self._running.send_eof()))
+        pool = self._connection.pool.runspace_pool_id
+        end = end_of_input_message(pool=pool, pipeline=self._route.guid)
+        self._put([(Stream.DEFAULT, self._connection.payloads([end]))])
 
     def _input_groups(self, value: Any, *, secret: bool) -> Groups:
         if secret:
-            return self._connection.prepare(lambda _pool: self._running.send(value))
+            kind, guid = ps.PSRPMessageType.PipelineInput, self._route.guid
+            try:
+                return self._connection.prepare(lambda pool: pool.prepare_message(value, kind, guid))
+            except psrpcore.MissingCipherError:
+                reason = "a secret among the input needs the session key"
+                raise UnsendableValue(reason, hint="Call exchange_key() of the session before.") from None
         pool = self._connection.pool.runspace_pool_id
         message = input_message(value, pool=pool, pipeline=self._route.guid)
         return [(Stream.DEFAULT, self._connection.payloads([message]))]
-
-    @property
-    def _running(self) -> psrpcore.ClientPowerShell:
-        if self._pipeline is None:
-            raise AssertionError("input is sent before the pipeline was created")
-        return self._pipeline
 
     def _put(self, groups: Groups) -> bool:
         """Send more of the running pipeline; False when it ended before all was sent."""
@@ -255,9 +263,13 @@ class RunningCall:
             self._after(self._route)
 
     def _close(self, route: Route) -> None:
+        """Close the ended pipeline. A session that is lost by now keeps its reason; what this call brought is complete."""
+        if route.closed.is_set():
+            return
         try:
             left = max(self._deadline.left, _LAST_MOMENT)
-            self._connection.send(Control(Mark.CLOSE, route.guid), deadline=Deadline(left))
+            with contextlib.suppress(SessionLost):
+                self._connection.send(Control(Mark.CLOSE, route.guid), deadline=Deadline(left))
         except DeadlinePassed:
             self._connection.kill(SessionLost(f"{self._connection.pipe.name} takes nothing any more"))
 

@@ -70,11 +70,15 @@ class Talk:
         return [event_of(heard.message) for heard in self.heard]
 
     @property
+    def closed_early(self) -> bool:
+        """True when the client closed the pipeline before it had ended."""
+        ends = [heard for heard in self.heard if _end_state(event_of(heard.message))]
+        return not ends or ends[-1].after_closes > 0
+
+    @property
     def state(self) -> str:
         """How the pipeline ended; empty when the recording does not say."""
-        states = [event.state.name for event in self.events if isinstance(event, psrpcore.PipelineStateEvent)]
-        ended = [state for state in states if state in END_STATES]
-        return ended[-1] if ended else ""
+        return next((state for event in reversed(self.events) if (state := _end_state(event))), "")
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,12 @@ class Recording:
         else:
             signals, closes = talk.marks.count(Mark.SIGNAL), talk.marks.count(Mark.CLOSE)
             talk.heard += [Heard(len(talk.said), signals, closes, message) for message in step.messages]
+
+
+def _end_state(event: Any) -> str:
+    """The final state that an event tells; empty for any other event."""
+    ended = isinstance(event, psrpcore.PipelineStateEvent) and event.state.name in END_STATES
+    return str(event.state.name) if ended else ""
 
 
 def _steps(path: Path) -> Iterator[Step]:

@@ -25,6 +25,7 @@ from pytest_hyperv.psrp.values import from_wire
 from tests.psrp.recording import Recording, Talk, event_of
 
 PATIENCE = 10.0
+_NO_ANSWER = 0.3
 SUBSTITUTE = "a secret of the recording"
 _SECRET = re.compile(rb"(<SS(?: N=\"[^\"]*\")?>)([^<]*)(</SS>)")
 _ACKS = {Mark.COMMAND: Mark.COMMAND_ACK, Mark.SIGNAL: Mark.SIGNAL_ACK, Mark.CLOSE: Mark.CLOSE_ACK}
@@ -157,7 +158,7 @@ def shortfalls(recording: Recording) -> Iterator[str]:
     except HypervError as error:
         yield f"client: {error}"
     finally:
-        session.close(PATIENCE if recording.closed else 0.3)
+        session.close(_NO_ANSWER)
     if recording.closed and "is closed" not in str(session.lost) and "session closed" not in str(session.lost):
         yield f"client: the session did not end as recorded: {session.lost}"
 
@@ -176,8 +177,9 @@ def _pipelines(session: Session, recording: Recording) -> Iterator[str]:
         elif isinstance(step.packet, Control) and talk.guid in running:
             if step.packet.mark is Mark.SIGNAL:
                 running[talk.guid].stop(PATIENCE)
-            elif step.packet.mark is Mark.CLOSE:
+            elif step.packet.mark is Mark.CLOSE and not talk.closed_early:
                 yield from _ended(running.pop(talk.guid), talk)
+    session.close(PATIENCE if recording.closed else _NO_ANSWER)
     for guid, call in running.items():
         if recording.talks[guid].state:
             yield from _ended(call, recording.talks[guid])

@@ -76,6 +76,7 @@ def _said(recording: Recording, pipe: Pipe, listener: Listener) -> Iterator[str]
         pipe.send(step.line, PATIENCE)
         yield from _acknowledged(step, recording, listener, acknowledgements)
     for talk in recording.pipelines:
+        listener.wait(lambda talk=talk: len(listener.messages[talk.guid]) >= len(talk.heard))  # type: ignore[misc]
         if listener.state(talk.guid) != talk.state:
             yield f"peer: {talk.guid} ended {listener.state(talk.guid) or 'not at all'}, recorded is {talk.state}"
         wanted = [(heard.message.kind, body_of(heard.message)) for heard in talk.heard]

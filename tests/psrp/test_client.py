@@ -14,6 +14,7 @@ from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.psrp.dotnet import Char, Credential, PSObject, ScriptText, Uri, Version, Xml
 from pytest_hyperv.psrp.pipes import Pipe
 from pytest_hyperv.psrp.secret import Secret
+from pytest_hyperv.psrp.values import UnsendableValue
 from tests.psrp.peer import vocabulary
 from tests.psrp.roads import Road
 
@@ -207,6 +208,16 @@ def test_calls_from_several_threads_do_not_mix(session: Session) -> None:
 def test_a_secret_goes_in_and_comes_back_under_the_session_key(session: Session) -> None:
     assert session.run(Script(vocabulary.SECRET, Secret("correct horse"))).one == "correct horse"
     assert session.run(Script(vocabulary.SECRET_BACK, "battery")).one == Secret("battery")
+
+
+def test_a_secret_among_the_input_needs_the_key_before(session: Session) -> None:
+    with pytest.raises(UnsendableValue, match="session key"):
+        session.run(Script(vocabulary.DOUBLE), input=[Secret("x")])
+    assert session.run(Script(vocabulary.ECHO, "alive"), timeout=30).one == "alive"
+
+
+def test_a_pipeline_that_ends_within_a_short_input_is_no_error(session: Session) -> None:
+    assert [session.run(Script(vocabulary.FIRST), input=[turn, 2, 3]).one for turn in range(10)] == list(range(10))
 
 
 def test_a_credential_goes_both_ways(session: Session) -> None:

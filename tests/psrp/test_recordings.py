@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pytest_hyperv.errors import SessionLost
+from pytest_hyperv.psrp.calls import Call, Command, Script
+from pytest_hyperv.psrp.client import Session
+from pytest_hyperv.psrp.pipes import Pipe
+from pytest_hyperv.psrp.secret import Secret
 from tests.psrp import replay
-from tests.psrp.roads import PROJECT
+from tests.psrp.peer import vocabulary
+from tests.psrp.roads import PROJECT, process_pipe
 
 COPIES = Path(__file__).parent / "recordings"
 ORIGINALS = PROJECT.parent / "shared" / "psrp-transcripts"
@@ -81,3 +88,87 @@ def test_the_command_prints_one_line_a_file(tmp_path: Path, capsys: pytest.Captu
     good, bad = capsys.readouterr().out.splitlines()
     assert good.endswith("stop.jsonl: nothing fell short")
     assert "missing.jsonl: not readable" in bad
+
+
+class Recorder:
+    """A pipe that writes down what passes, as the recordings are written."""
+
+    def __init__(self, inner: Pipe, path: Path) -> None:
+        self.name = "recorder"
+        self._inner = inner
+        self._path = path
+        self._rest = b""
+
+    def send(self, data: bytes, timeout: float) -> None:
+        self._write(">", data.splitlines())
+        self._inner.send(data, timeout)
+
+    def receive(self, timeout: float) -> bytes | None:
+        data = self._inner.receive(timeout)
+        *lines, self._rest = (self._rest + (data or b"")).split(b"\n")
+        self._write("<", lines)
+        return data
+
+    def diagnosis(self) -> str:
+        return self._inner.diagnosis()
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def _write(self, direction: str, lines: list[bytes]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps([0.0, direction, line.decode()]) + "\n" for line in lines)
+
+
+def several_at_once(session: Session) -> None:
+    sleepers = [session.start(Script(vocabulary.SLEEP)) for _ in range(2)]
+    for sleeper in sleepers:
+        assert next(sleeper.items()).value == "started"
+    session.run(Script(vocabulary.ECHO, "beside them"))
+    for sleeper in sleepers:
+        sleeper.stop()
+
+
+def closed_while_running(session: Session) -> None:
+    assert next(session.start(Script(vocabulary.SLEEP)).items()).value == "started"
+
+
+def bulk(session: Session) -> None:
+    session.run(Script(vocabulary.SUM), input=bytes(2_500_000))
+    session.run(Script(vocabulary.BYTES, 2, 500_000))
+    session.run(Script(vocabulary.FIRST), input=[1, 2, 3])
+
+
+def secrets_and_prompts(session: Session) -> None:
+    session.run(Script(vocabulary.SECRET, Secret("x")))
+    session.run(Script(vocabulary.SECRET_BACK, "y"))
+    session.run(Script(vocabulary.PROMPT))
+
+
+def everything_on_every_stream(session: Session) -> None:
+    session.run(Script(vocabulary.STREAMS))
+    session.run(Script(vocabulary.TYPES))
+    session.run(Script(vocabulary.THROW))
+    session.run(Call(Command("Write-Output", 1)).then(Command("Get-Item", "x")))
+    session.run(Script(vocabulary.EXIT, 3))
+
+
+def broken_off(session: Session) -> None:
+    with pytest.raises(SessionLost):
+        session.run(Command("Test-Fault", Kind="die-mid-pipeline"))
+
+
+@pytest.mark.parametrize(
+    "work", [several_at_once, closed_while_running, bulk, secrets_and_prompts, everything_on_every_stream, broken_off]
+)
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_recording_of_our_own_is_replayed_to_its_end(
+    tmp_path: Path, work: Callable[[Session], None], ahead: bool
+) -> None:
+    path = tmp_path / "own.jsonl"
+    with (
+        process_pipe() as pipe,
+        Session.open(Recorder(pipe, path), timeout=20, max_runspaces=3, ahead=ahead) as session,
+    ):
+        work(session)
+    assert replay.shortfalls(path) == []
