@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import tenacity
+from winrm.exceptions import WSManFaultError
 from winrm.protocol import Protocol
 
 from pytest_hyperv.errors import HostUnreachable, HypervError, SessionLost
@@ -28,6 +29,7 @@ _BUFFERED = 16 << 20
 _STDERR_KEPT = 4096
 _CLOSE_PATIENCE = 4.0
 _LAST_SEND = 0.2
+_LAST_WORDS = 2.0
 _LAST_RECEIVE = 0.5
 
 
@@ -107,7 +109,17 @@ class WinRSPipe:
                     self._sender.call("send to the process", self._put(piece), _left(deadline))
                     self._pace.send_ended(len(data))
                 except HypervError as error:
-                    raise SessionLost(f"{self._name} was lost: {error.message}", hint=error.hint) from error
+                    raise self._lost(error, deadline) from error
+
+    def _lost(self, error: HypervError, deadline: float) -> SessionLost:
+        """What to raise for a Send that failed; a service that refused it has more to say through the Receive."""
+        if isinstance(error.__cause__, WSManFaultError):
+            self._pace.release()
+            with self._news:
+                self._news.wait_for(lambda: self._ended or self._closing, min(_LAST_WORDS, _left(deadline)))
+        said = self.diagnosis()
+        message = f"{self._name} was lost: {error.message}" + (f". {said}" if said else "")
+        return SessionLost(message, hint=error.hint)
 
     def receive(self, timeout: float) -> bytes | None:
         """What the process wrote to stdout; ``b""`` when it or the connection has ended, None when nothing came."""

@@ -111,6 +111,17 @@ def test_an_exit_ends_the_stream_and_leaves_its_reason(endpoint: Endpoint, certi
             pipe.send(b"x", PATIENCE)
 
 
+def send_until_lost(pipe: WinRSPipe) -> None:
+    while True:
+        pipe.send(b"x", PATIENCE)
+
+
+def test_a_send_that_an_ended_process_cannot_take_says_why_it_ended(endpoint: Endpoint, certificate: Path) -> None:
+    with opened(endpoint, certificate, "ntlm", "http", "complain") as pipe:
+        with pytest.raises(SessionLost, match="no such thing; exit code 7"):
+            send_until_lost(pipe)
+
+
 @pytest.mark.parametrize(("transport", "scheme"), ROADS)
 def test_an_idle_drop_is_survived_by_the_same_shell(
     endpoint: Endpoint, certificate: Path, transport: Authentication, scheme: Scheme
