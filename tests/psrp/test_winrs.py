@@ -12,7 +12,7 @@ import pytest
 from pytest_hyperv.errors import AccessDenied, HostError, SessionLost
 from pytest_hyperv.psrp import winrm_connection, winrs
 from pytest_hyperv.psrp.starting import WINDOWS_POWERSHELL
-from pytest_hyperv.psrp.winrm_target import Authentication, Scheme
+from pytest_hyperv.psrp.winrm_target import Authentication, Scheme, WinRMTarget
 from pytest_hyperv.psrp.winrs import SEND_SIZE, WinRSPipe, open_winrs
 from tests.psrp.reading import PATIENCE, read_exactly
 from tests.psrp.winrm_endpoint import Endpoint, Plan, running
@@ -49,6 +49,19 @@ def test_bytes_pass_both_ways(endpoint: Endpoint, certificate: Path, transport: 
         assert pipe.name == "powershell.exe on localhost (WinRS)"
         assert echoes(pipe, b"<Data/>\n")
         assert echoes(pipe, bytes(range(256)))
+
+
+def test_a_client_certificate_is_enough(endpoint: Endpoint, certificate: Path) -> None:
+    where = WinRMTarget(
+        "localhost",
+        transport="certificate",
+        port=endpoint.https_port,
+        ca_bundle=certificate,
+        certificate=certificate,
+        certificate_key=certificate,
+    )
+    with contextlib.closing(open_winrs(where, WINDOWS_POWERSHELL, timeout=PATIENCE)) as pipe:
+        assert echoes(pipe, b"certified")
 
 
 def test_a_round_trip_is_two_requests(endpoint: Endpoint, certificate: Path) -> None:
@@ -117,9 +130,11 @@ def send_until_lost(pipe: WinRSPipe) -> None:
 
 
 def test_a_send_that_an_ended_process_cannot_take_says_why_it_ended(endpoint: Endpoint, certificate: Path) -> None:
-    with opened(endpoint, certificate, "ntlm", "http", "complain") as pipe:
-        with pytest.raises(SessionLost, match="no such thing; exit code 7"):
-            send_until_lost(pipe)
+    with (
+        opened(endpoint, certificate, "ntlm", "http", "complain") as pipe,
+        pytest.raises(SessionLost, match="no such thing; exit code 7"),
+    ):
+        send_until_lost(pipe)
 
 
 @pytest.mark.parametrize(("transport", "scheme"), ROADS)

@@ -1,4 +1,7 @@
-"""How a WinRM service knows who asks: Basic, or NTLM (alone or in Negotiate) with sealed messages (MS-WSMV 2.2.9.1)."""
+"""How a WinRM service knows who asks: Basic, a client certificate, or NTLM (alone or in Negotiate).
+
+NTLM seals the messages over HTTP (MS-WSMV 2.2.9.1).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ import spnego
 from spnego.exceptions import SpnegoError
 
 SEALED_TYPE = 'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"'
+MUTUAL_CERTIFICATES = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
+"""The Authorization header of a client that has shown a certificate (DSP0226, security profiles)."""
 _BOUNDARY = b"--Encrypted Boundary"
 _PAYLOAD = b"\tContent-Type: application/octet-stream\r\n"
 
@@ -41,10 +46,15 @@ class Login:
         """The WWW-Authenticate headers for one who has shown nothing yet."""
         return ["Negotiate", *(['Basic realm="WSMAN"'] if self._basic else [])]
 
-    def check(self, authorization: str | None) -> tuple[bool, list[str]]:
-        """Whether the request may pass, and the WWW-Authenticate headers to answer with."""
+    def check(self, authorization: str | None, *, certified: bool) -> tuple[bool, list[str]]:
+        """Whether the request may pass, and the WWW-Authenticate headers to answer with.
+
+        ``certified`` tells that the client showed a certificate that the service trusts.
+        """
         if authorization is None:
             return self._established(), [] if self._established() else self.challenges
+        if authorization == MUTUAL_CERTIFICATES:
+            return certified, [] if certified else self.challenges
         scheme, _, value = authorization.partition(" ")
         if scheme == "Basic" and self._basic:
             return self._basic_matches(value), self.challenges

@@ -33,7 +33,7 @@ USER, PASSWORD = "tester", "Pa55-wörd"
 class Plan:
     """What the service is like. ``commands``: see :class:`~tests.psrp.winrm_shells.Shells`.
 
-    ``certificate`` is a PEM file with key and certificate for HTTPS.
+    ``certificate`` is a PEM file with key and certificate for HTTPS; clients may prove themselves by the same.
     """
 
     commands: dict[str, list[str]]
@@ -111,6 +111,8 @@ def main() -> None:
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(plan.certificate)
+        context.load_verify_locations(plan.certificate)
+        context.verify_mode = ssl.CERT_OPTIONAL
         servers = {"http": WinRMServer(service), "https": WinRMServer(service, context)}
         for server in servers.values():
             threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -111,7 +111,7 @@ class WinRMHandler(BaseHTTPRequestHandler):
         self._count("http")
         if body and not sealed and not self._encrypted:
             self._count("in the clear")
-        passes, challenges = self._login.check(self.headers.get("Authorization"))
+        passes, challenges = self._login.check(self.headers.get("Authorization"), certified=self._certified())
         if self.path != "/wsman" or not passes:
             self._reply(404 if self.path != "/wsman" else 401, b"", challenges=challenges)
         elif not body:
@@ -183,6 +183,9 @@ class WinRMHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
         self.wfile.flush()
+
+    def _certified(self) -> bool:
+        return self._encrypted and bool(cast(ssl.SSLSocket, self.connection).getpeercert())
 
     def _count(self, what: str) -> None:
         with self._service.lock:

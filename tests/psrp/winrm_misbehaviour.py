@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import sys
 import threading
 from dataclasses import dataclass
 from typing import Literal
@@ -27,6 +28,8 @@ HOWS: tuple[How, ...] = (
     "unrelated",
 )
 SLOW_SECONDS = 3.0
+_NO_LINGERING = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+"""Makes a close reset the connection."""
 PROCESSED: tuple[How, ...] = ("slow", "dribble", "lost-reply")
 """Those that carry the call out before they go wrong."""
 
@@ -85,7 +88,7 @@ def enact(how: How, connection: socket.socket, reply: bytes, ended: threading.Ev
         elif how == "truncated":
             connection.sendall(reply[:-20])
         elif how in ("reset", "lost-reply"):
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
         else:
             connection.sendall(_substitute(how))
 
