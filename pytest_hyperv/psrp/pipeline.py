@@ -263,7 +263,7 @@ class RunningCall:
             self._after(self._route)
 
     def _close(self, route: Route) -> None:
-        """Close the ended pipeline. A session that is lost by now keeps its reason; what this call brought is complete."""
+        """Close the ended pipeline. If the session is lost by now, what this call brought is complete all the same."""
         if route.closed.is_set():
             return
         try:

@@ -51,10 +51,18 @@ class Running:
         """The session's global variables."""
         return self.server.variables
 
-    def begin(self, shell: psrpcore.PowerShell) -> None:
+    @property
+    def shell(self) -> psrpcore.PowerShell:
+        """What is to be run; the event would build it anew at each look."""
+        shell = self.pipeline.metadata
+        if not isinstance(shell, psrpcore.PowerShell):
+            raise TypeError(f"a pipeline was to be run that says {shell!r}")
+        return shell
+
+    def begin(self) -> None:
         """Run the pipeline in a thread of its own."""
         self.started = True
-        threading.Thread(target=self._run, args=(shell,), daemon=True).start()
+        threading.Thread(target=self._run, args=(self.shell,), daemon=True).start()
 
     def write(self, change: Callable[[psrpcore.ServerPipeline], object]) -> None:
         """Let ``change`` write to the pipeline's streams, and send it."""
@@ -227,8 +235,8 @@ class Server:
             self._acknowledge(guid)
         events = self._decoded(guid, payload)
         for event in events:
-            if isinstance(event, psrpcore.CreatePipelineEvent):
-                faults.before_ack(self, event.pipeline)
+            if isinstance(event, psrpcore.CreatePipelineEvent) and running is not None:
+                faults.before_ack(self, running.shell)
         if not at_once:
             self._acknowledge(guid)
         for event in events:
@@ -266,7 +274,7 @@ class Server:
 
     def _hand_over(self, running: Running, event: Any) -> None:
         if isinstance(event, psrpcore.CreatePipelineEvent):
-            running.begin(event.pipeline)
+            running.begin()
         elif isinstance(event, psrpcore.PipelineInputEvent | psrpcore.EndOfPipelineInputEvent):
             running.input.put(event)
         elif isinstance(event, psrpcore.PipelineHostResponseEvent):
