@@ -44,7 +44,7 @@ def open_psdirect(connect: Connect, login: Login, *, name: str, timeout: float, 
     if isinstance(opened, Downgrade):
         if require_v2:
             raise AccessDenied(
-                f"{name} speaks PowerShell Direct version 1 (it answered {opened.reply[:40]!r} to VERSION), "
+                f"{name} speaks PowerShell Direct version 1 (it answered {opened.reply} to VERSION), "
                 "version 2 is required",
                 hint="Update the guest, or allow version 1: RequirePsDirectAuthentication is set.",
                 host=name,

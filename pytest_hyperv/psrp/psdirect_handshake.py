@@ -8,6 +8,7 @@ a reply may end in NULs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -25,7 +26,7 @@ _VERSION_REQUEST = b"VERSION"
 _VERSION_PREFIX = b"VERSION_"
 _PASS, _FAIL, _CONF = b"PASS", b"FAIL", b"CONF"
 _TOKEN_PREFIX = b"TOKEN "
-_SHOWN_REPLY = 40
+_WORDS = re.compile(r"PASS|FAIL|CONF|VERSION(_\d{1,9})?|(NON)?EMPTY(PW|CF)")
 
 Outcome = TypeVar("Outcome")
 Script = Generator[bytes, bytes, "Ending[Outcome]"]
@@ -154,8 +155,8 @@ def _broker_client(login: Login, version: int) -> Script[Opened | Downgrade]:
         if not announced:
             raise _lost(announced, "the version")
         if not announced.startswith(_VERSION_PREFIX):
-            return (yield from _leave_version_1(_plain(announced)))
-        yield from _agreed(_version_line(version), f"our version {version} (it had announced {_plain(announced)})")
+            return (yield from _leave_version_1(_shown(announced)))
+        yield from _agreed(_version_line(version), f"our version {version} (it had announced {_shown(announced)})")
     yield from _agreed(_utf16(login.domain or "localhost"), "the domain")
     yield from _agreed(_utf16(login.user), "the user name")
     if login.password:
@@ -268,6 +269,12 @@ def _plain(reply: bytes) -> str:
     return reply.rstrip(b"\0").decode("ascii", "backslashreplace")
 
 
+def _shown(reply: bytes) -> str:
+    """A reply for a message: a word of the protocol, and of anything else, which may be a secret, only the size."""
+    text = _plain(reply)
+    return repr(text) if _WORDS.fullmatch(text) else f"{len(reply)} bytes that are none of its words"
+
+
 def _utf16(text: str) -> bytes:
     return text.encode("utf-16-le", "surrogatepass")
 
@@ -287,7 +294,7 @@ def _denied(login: Login) -> AccessDenied:
 
 
 def _lost(reply: bytes, asked: str) -> SessionLost:
-    said = f"answered {_plain(reply)[:_SHOWN_REPLY]!r}" if reply else "closed the connection"
+    said = f"answered {_shown(reply)}" if reply else "closed the connection"
     return SessionLost(
         f"PowerShell Direct: the other side {said} to {asked}; we speak versions {NEWEST_VERSION} and 1",
         hint="Bring host and guest to the same patch level; while the guest boots, try again.",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pytest_hyperv.errors import AccessDenied, SessionLost
+from pytest_hyperv.errors import AccessDenied, HypervError, SessionLost
 from pytest_hyperv.psrp.psdirect_handshake import (
     Conversation,
     Downgrade,
@@ -162,7 +165,7 @@ def test_both_sides_agree_on_what_was_sent(version: int, password: str, configur
 def test_a_broker_of_version_1_ends_in_a_downgrade() -> None:
     client, server = broker_client(Login("u", Secret("p"))), broker_server(lambda _: None, version=1)
     converse(client, server)
-    assert client.result() == Downgrade("PASS")
+    assert client.result() == Downgrade("'PASS'")
 
 
 def test_trailing_nuls_of_a_reply_are_ignored() -> None:
@@ -200,3 +203,53 @@ def test_no_password_or_token_in_any_text() -> None:
     assert TOKEN.text not in shown
     assert r"dom\user" in shown
     assert "Hint" in shown
+
+
+def test_a_reply_that_is_no_word_of_the_protocol_is_not_shown() -> None:
+    client = broker_client(Login("user", Secret("x")))
+    client.begin()
+    client.take(b"VERSION_2")
+    client.take(b"PASS")
+    client.take(b"TOKEN " + TOKEN.text.encode())
+    with pytest.raises(SessionLost, match="answered 14 bytes that are none of its words to the domain") as lost:
+        client.result()
+    assert TOKEN.text not in str(lost.value)
+
+
+def test_a_password_that_comes_out_of_turn_is_not_shown() -> None:
+    server = broker_server(accept)
+    server.begin()
+    for said in (b"VERSION", b"VERSION_2", b"d\0", b"u\0"):
+        server.take(said)
+    server.take("hunter2".encode("utf-16-le"))
+    with pytest.raises(SessionLost, match="14 bytes that are none of its words") as lost:
+        server.result()
+    assert "hunter" not in str(lost.value).replace("\\x00", "")
+
+
+RECEIVED = st.lists(
+    st.one_of(
+        st.binary(max_size=40),
+        st.sampled_from([b"VERSION", b"VERSION_2", b"PASS", b"FAIL", b"CONF", b"NONEMPTYPW", b"EMPTYCF", b"TOKEN x"]),
+    ),
+    max_size=12,
+)
+
+
+@given(RECEIVED, st.sampled_from(["broker client", "legacy client", "token client", "broker", "token server"]))
+def test_whatever_is_received_ends_in_a_result_or_one_of_our_errors(received: list[bytes], side: str) -> None:
+    conversations: dict[str, Conversation[Any]] = {
+        "broker client": broker_client(Login("user", Secret("pw"))),
+        "legacy client": broker_client(Login("user", Secret("pw")), version=1),
+        "token client": token_client(TOKEN),
+        "broker": broker_server(lambda _: TOKEN),
+        "token server": token_server(TOKEN, now=0.0),
+    }
+    ours = conversations[side]
+    ours.begin()
+    for line in [*received, *[b""] * 12]:
+        if not ours.finished:
+            ours.take(line)
+    assert ours.finished
+    with contextlib.suppress(HypervError):
+        assert ours.result()
