@@ -108,10 +108,10 @@ class Session:
         if any(holds_secret(value) for _, value in call.parameters):
             self.exchange_key(deadline.left)
         values = values_of(call)
-        route = self._announced(deadline)
+        route = self._free_route()
         running = RunningCall(self._connection, route, call, input, deadline)
         try:
-            self._acknowledged(route, deadline)
+            self._announced(route, deadline)
         except DeadlinePassed:
             raise running.timed_out() from None
         if self._ahead:
@@ -217,18 +217,25 @@ class Session:
             if isinstance(mail, kind):
                 return mail
 
-    def _announced(self, deadline: Deadline) -> Route:
-        """A route whose Command has been sent."""
+    def _free_route(self) -> Route:
         with self._state:
             route, self._spare = self._spare, None
-        if route is None:
-            route = self._connection.add_route(uuid.uuid4())
+        return route or self._connection.add_route(uuid.uuid4())
+
+    def _announced(self, route: Route, deadline: Deadline) -> None:
+        """Announce the pipeline, unless that was done ahead, and wait for its acknowledgement."""
+        if not route.announced:
+            route.announced = True
             self._connection.send(Control(Mark.COMMAND, route.guid), deadline=deadline)
-        return route
+        while True:
+            mail = self._connection.next_mail(route, deadline)
+            if isinstance(mail, Control) and mail.mark is Mark.COMMAND_ACK:
+                return
 
     def _begin_ahead(self, running: RunningCall, values: list[Any]) -> None:
         """Send the pipeline with the Close of those that have ended and the Command of the next one."""
         spare = self._connection.add_route(uuid.uuid4())
+        spare.announced = True
         with self._state:
             debts, self._debts = self._debts, ()
         running.begin(values, beside=(*debts, Control(Mark.COMMAND, spare.guid)), after=self._owe)
@@ -237,12 +244,6 @@ class Session:
                 self._spare = spare
                 return
         self._owe(spare)
-
-    def _acknowledged(self, route: Route, deadline: Deadline) -> None:
-        while True:
-            mail = self._connection.next_mail(route, deadline)
-            if isinstance(mail, Control) and mail.mark is Mark.COMMAND_ACK:
-                return
 
     def _owe(self, route: Route) -> None:
         with self._state:

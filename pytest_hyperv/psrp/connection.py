@@ -83,6 +83,7 @@ class Route:
         self.guid = guid
         self.mail: queue.SimpleQueue[Mail] = queue.SimpleQueue()
         self.window = threading.Lock()
+        self.announced = False
         self.signalled = threading.Event()
         self.closed = threading.Event()
 

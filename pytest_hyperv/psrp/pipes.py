@@ -203,7 +203,7 @@ def _family(pid: int, began: float) -> list[psutil.Process]:
     """
     members, family = {pid}, []
     for process in sorted(psutil.process_iter(["create_time"]), key=lambda found: found.info["create_time"] or 0.0):
-        with contextlib.suppress(psutil.Error, ProcessLookupError):
+        with contextlib.suppress(psutil.Error, OSError):
             if process.create_time() >= began and (process.pid == pid or _belongs(process, pid, members)):
                 members.add(process.pid)
                 family.append(process)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Iterator
@@ -91,6 +92,22 @@ def test_a_peer_that_takes_no_input_is_a_timeout(peer_road: Road) -> None:
         with pytest.raises((CommandTimeout, SessionLost)):
             session.run(fault("no-input"), input=bytes(8_000_000), timeout=0.5)
         session.close(timeout=0.5)
+
+
+def test_a_call_beside_one_whose_input_is_not_taken_keeps_its_own_deadline() -> None:
+    with process_pipe() as pipe, Session.open(pipe, timeout=20) as session:
+        blocked = session.start(fault("no-input"), input=bytes(8_000_000), timeout=3)
+
+        def feed() -> None:
+            with contextlib.suppress(CommandTimeout, SessionLost):
+                blocked.result()
+
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        with pytest.raises(CommandTimeout, match=r"script did not end in 0\.3 s"):
+            session.run(Script(vocabulary.ECHO, "beside"), timeout=0.3)
+        session.close(timeout=0.3)
+        feeder.join()
 
 
 def test_a_state_that_comes_after_the_close_is_dropped(peer_road: Road) -> None:
