@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from xml.etree import ElementTree
 
 import psrpcore
 import pytest
@@ -12,7 +13,7 @@ from psrpcore import types as ps
 from pytest_hyperv.psrp.calls import Call, Command, Script, Select
 from pytest_hyperv.psrp.creation import creation_message, shape_of, values_of
 from pytest_hyperv.psrp.dotnet import PSObject
-from pytest_hyperv.psrp.messages import repaired_for_sending
+from pytest_hyperv.psrp.messages import MESSAGE_HEAD, repaired_for_sending
 from pytest_hyperv.psrp.secret import Secret
 from pytest_hyperv.psrp.values import from_wire
 
@@ -73,6 +74,16 @@ def test_two_calls_of_one_shape_keep_their_own_values() -> None:
         assert [from_wire(value) for _, value in received(call).commands[0].parameters] == [
             v for _, v in call.parameters
         ]
+
+
+def test_every_reference_of_a_message_is_given_once() -> None:
+    call = Call(Command("A", [PSObject.of(X=1)], [PSObject.of(X=2)])).then(Command("B", [PSObject.of(X=3)]))
+    message = creation_message(shape_of(call), values_of(call), pool=uuid.uuid4(), pipeline=uuid.uuid4(), no_input=True)
+    tree = ElementTree.fromstring(message.raw[MESSAGE_HEAD:])
+    for given, used in (("Obj", "Ref"), ("TN", "TNRef")):
+        identities = [element.attrib["RefId"] for element in tree.iter(given)]
+        assert len(identities) == len(set(identities)) > 3
+        assert {element.attrib["RefId"] for element in tree.iter(used)} <= set(identities)
 
 
 def test_references_inside_values_stay_apart() -> None:
