@@ -17,7 +17,7 @@ from psrpcore import types as ps
 
 from pytest_hyperv.errors import SessionLost
 from pytest_hyperv.psrp.calls import Call, Runnable
-from pytest_hyperv.psrp.connection import Connection, Deadline, DeadlinePassed, Route
+from pytest_hyperv.psrp.connection import Connection, Deadline, DeadlinePassed, Route, Undecodable
 from pytest_hyperv.psrp.creation import values_of
 from pytest_hyperv.psrp.framing import SESSION, Control, Mark
 from pytest_hyperv.psrp.pipeline import RunningCall
@@ -216,6 +216,11 @@ class Session:
             mail = self._connection.next_mail(self._connection.session, deadline)
             if isinstance(mail, kind):
                 return mail
+            if isinstance(mail, Undecodable):
+                self._connection.kill(
+                    SessionLost(f"{self._connection.pipe.name} said what cannot be read: {mail.reason}")
+                )
+                raise self._connection.error()
 
     def _free_route(self) -> Route:
         with self._state:

@@ -243,18 +243,20 @@ class RunningCall:
     def _record(self, event: Any) -> None:
         for kind, stream, convert in RECORDS:
             if isinstance(event, kind):
-                try:
-                    item = Item(stream, convert(event))
-                except psrpcore.PSRPCoreError as error:
-                    self._abandon()
-                    raise CommandFailed(
-                        f"{self.title} gave a value that cannot be read: {error}",
-                        hint="Call exchange_key() of the session before a SecureString is to come back.",
-                    ) from error
+                item = Item(stream, self._converted(convert, event))
                 self._waiting.append(item)
                 if stream not in ("output", "progress"):
                     self._streams.setdefault(stream, []).append(item.value)
                 return
+
+    def _converted(self, convert: Callable[[Any], Any], event: Any) -> Any:
+        try:
+            return convert(event)
+        except Exception as error:  # whatever is wrong with a value, the call ends in one kind of error
+            self._abandon()
+            no_key = isinstance(error, psrpcore.MissingCipherError)
+            hint = "Call exchange_key() of the session before a SecureString is to come back." if no_key else ""
+            raise CommandFailed(f"{self.title} gave a value that cannot be read: {error}", hint=hint) from error
 
     def _end(self, event: psrpcore.PipelineStateEvent) -> None:
         if event.state in _END_STATES:

@@ -14,7 +14,9 @@ import pytest
 from pytest_hyperv.errors import CommandFailed, CommandTimeout, SessionLost
 from pytest_hyperv.psrp.calls import Command, Script
 from pytest_hyperv.psrp.client import Session
+from pytest_hyperv.psrp.framing import SESSION, Data, encode
 from pytest_hyperv.psrp.local import open_local
+from pytest_hyperv.psrp.messages import Message
 from pytest_hyperv.psrp.pipes import ProcessPipe
 from tests.psrp.peer import vocabulary
 from tests.psrp.peer.faults import COMMAND
@@ -123,10 +125,11 @@ def test_noise_between_the_lines_is_skipped_and_shown_when_the_session_ends(peer
             session.run(fault("die"))
 
 
-def test_a_message_that_cannot_be_decoded_fails_its_call_alone(peer_road: Road) -> None:
+@pytest.mark.parametrize("kind", ["bad-xml", "bad-value"])
+def test_a_message_that_cannot_be_read_fails_its_call_alone(peer_road: Road, kind: str) -> None:
     with peer_road.session() as session:
         with pytest.raises(CommandFailed, match="cannot be read"):
-            session.run(fault("bad-xml"))
+            session.run(fault(kind))
         assert session.run(Script(vocabulary.ECHO, "alive"), timeout=20).one == "alive"
 
 
@@ -148,6 +151,44 @@ def test_what_a_process_started_is_ended_with_it() -> None:
     with process_pipe() as pipe, Session.open(pipe, timeout=20) as session:
         child = psutil.Process(session.run(fault("child")).output[0])
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+class Saying:
+    """A pipe whose other end says one thing and then nothing."""
+
+    name = "sayer"
+
+    def __init__(self, words: bytes) -> None:
+        self._words = [words]
+        self._ended = threading.Event()
+
+    def send(self, data: bytes, timeout: float) -> None:
+        """Take it."""
+
+    def receive(self, timeout: float) -> bytes | None:
+        if self._words:
+            return self._words.pop()
+        return b"" if self._ended.wait(timeout) else None
+
+    def diagnosis(self) -> str:
+        return ""
+
+    def close(self) -> None:
+        self._ended.set()
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (b"<Obj", "sayer said what cannot be read"),
+        (b'<Obj RefId="0"><MS><I32 N="RunspaceState">5</I32></MS></Obj>', "sayer reported its session broken"),
+    ],
+)
+def test_a_session_that_opens_wrongly_says_how(state: bytes, said: str) -> None:
+    head = (1).to_bytes(4, "little") + (0x00021005).to_bytes(4, "little") + bytes(32)
+    words = encode(Data(SESSION, Message(1, 0x00021005, None, head + state).fragment))
+    with pytest.raises(SessionLost, match=said):
+        Session.open(Saying(words), timeout=20)
 
 
 def test_a_session_that_is_never_opened_ends_at_its_deadline() -> None:

@@ -99,6 +99,11 @@ def _bad_xml(running: Running) -> None:
     running.server.message(running.guid, ps.PSRPMessageType.PipelineOutput.value, b"<S>unfinished")
 
 
+def _bad_value(running: Running) -> None:
+    body = b"<Version>one.two</Version>"
+    running.server.message(running.guid, ps.PSRPMessageType.PipelineOutput.value, body)
+
+
 def _noncharacters(running: Running) -> None:
     running.server.message(running.guid, ps.PSRPMessageType.PipelineOutput.value, "<S>\ufffe&#xFFFF;</S>".encode())
 
@@ -134,6 +139,7 @@ _KINDS: dict[str, Callable[[Running], Any]] = {
     "long-line": _long_line,
     "socket-error": _socket_error,
     "bad-xml": _bad_xml,
+    "bad-value": _bad_value,
     "noncharacters": _noncharacters,
     "bad-fragment": _bad_fragment,
     "child": _child,
