@@ -203,6 +203,10 @@ class Session:
         connection = self._connection
         try:
             groups = connection.prepare(lambda pool: pool.open())
+        except psrpcore.InvalidRunspacePoolState as error:
+            connection.lose(SessionLost(f"{connection.pipe.name} spoke of a session before one was asked for: {error}"))
+            raise connection.error() from error
+        try:
             connection.send_groups(connection.session, groups, deadline)
             while self._await_event(psrpcore.RunspacePoolStateEvent, deadline).state.name != "Opened":
                 continue

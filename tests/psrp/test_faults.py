@@ -181,7 +181,10 @@ class Saying:
     ("state", "said"),
     [
         (b"<Obj", "sayer said what cannot be read"),
-        (b'<Obj RefId="0"><MS><I32 N="RunspaceState">5</I32></MS></Obj>', "sayer reported its session broken"),
+        (
+            b'<Obj RefId="0"><MS><I32 N="RunspaceState">5</I32></MS></Obj>',
+            "sayer (reported its session broken|spoke of a session before)",
+        ),
     ],
 )
 def test_a_session_that_opens_wrongly_says_how(state: bytes, said: str) -> None:
