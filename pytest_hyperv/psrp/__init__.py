@@ -1,0 +1,1 @@
+"""PowerShell as a protocol: one PSRP client over any byte pipe."""
