@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from pytest_hyperv.guest import CommandResult, GuestProcess
     from pytest_hyperv.lending import MachineFactory
     from pytest_hyperv.machine import VirtualMachine
+    from pytest_hyperv.powershell import PowerShell
+    from pytest_hyperv.psrp.result import PowerShellResult
 
 __version__ = "0.1.0"
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "GuestProcess",
     "MachineFactory",
     "MachineState",
+    "PowerShell",
+    "PowerShellResult",
     "VirtualMachine",
 ]
 _HOMES = {
@@ -27,6 +31,8 @@ _HOMES = {
     "GuestProcess": "guest",
     "MachineFactory": "lending",
     "MachineState": "backends.base",
+    "PowerShell": "powershell",
+    "PowerShellResult": "psrp.result",
     "VirtualMachine": "machine",
 }
 

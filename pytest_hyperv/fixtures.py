@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_hyperv.capabilities import Offer
     from pytest_hyperv.lending import MachineFactory
     from pytest_hyperv.machine import VirtualMachine
+    from pytest_hyperv.powershell import PowerShell
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def hyperv_vm_factory(request: pytest.FixtureRequest, hyperv_image: str) -> Gene
 
 
 @pytest.fixture
-def psdirect(hyperv_vm: VirtualMachine, request: pytest.FixtureRequest) -> VirtualMachine:
+def psdirect(hyperv_vm: VirtualMachine, request: pytest.FixtureRequest) -> PowerShell:
     """The PowerShell session of ``hyperv_vm``.
 
     Skipped on a guest without PowerShell, failed with ``--hyperv-strict``.
@@ -51,7 +52,7 @@ def psdirect(hyperv_vm: VirtualMachine, request: pytest.FixtureRequest) -> Virtu
     from pytest_hyperv.lab import lab_of
 
     lab_of(request.config).require_powershell(hyperv_vm)
-    return hyperv_vm
+    return hyperv_vm.powershell
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tenacity import RetryError, Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
@@ -13,6 +14,8 @@ from pytest_hyperv.checkpoint_tree import CheckpointTree
 from pytest_hyperv.copying import copy_in, copy_out
 from pytest_hyperv.errors import CapabilityMissing, CommandTimeout, MachineStateError, SessionLost
 from pytest_hyperv.guest import CommandResult, GuestProcess, Output
+from pytest_hyperv.powershell import PowerShell
+from pytest_hyperv.psrp.result import PowerShellResult
 from pytest_hyperv.spec import Image, MachineSpec
 
 BOOT = 600.0
@@ -118,6 +121,20 @@ class VirtualMachine:
     ) -> GuestProcess:
         """Start a program and go on; the result has its streams, wait() and kill()."""
         return self._machine.session.spawn(argv, cwd=cwd, env=env)
+
+    def ps(self, script: str, *args: Any, timeout: float | None = None, **params: Any) -> PowerShellResult:
+        """Run a PowerShell script in the guest; arguments travel as values, never as text.
+
+        Errors of the script are in the result. Raises CapabilityMissing when the guest has no PowerShell,
+        CommandTimeout after stopping the script, SessionLost, GuestCrashed.
+        """
+        return self.powershell.ps(script, *args, timeout=timeout, **params)
+
+    @property
+    def powershell(self) -> PowerShell:
+        """The PowerShell session of this machine, as the ``psdirect`` fixture gives it."""
+        self.require_powershell()
+        return PowerShell(self._machine, self._timeout)
 
     def require_powershell(self) -> None:
         """Raise CapabilityMissing when the guest has no PowerShell."""

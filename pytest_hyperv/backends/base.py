@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_hyperv.capabilities import Offer
+from pytest_hyperv.errors import SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.progress import Progress
+from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.spec import Image, MachineSpec
 
 
@@ -81,6 +83,15 @@ class Machine(Protocol):
 
         Raises MachineStateError or BootTimeout.
         """
+        ...
+
+    @property
+    def powershell(self) -> Session:
+        """The open PowerShell session in the guest. Raises GuestError when the guest has none."""
+        ...
+
+    def why(self, lost: SessionLost) -> Exception:
+        """What really ended a session: the guest's death, when that is what happened, or ``lost`` itself."""
         ...
 
     @property

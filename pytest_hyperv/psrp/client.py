@@ -176,6 +176,10 @@ class Session:
         finally:
             self._connection.close(CLOSE_TIMEOUT)
 
+    def drop(self, reason: SessionLost) -> None:
+        """End the session at once, without a word to the other end, which is known to be gone. From any thread."""
+        self._connection.kill(reason)
+
     def leave(self, timeout: float = CLOSE_TIMEOUT) -> uuid.UUID:
         """Let go of the session without closing it, so that `adopt` can take it over: its GUID.
 

@@ -26,6 +26,7 @@ from pytest_hyperv.backends.base import Backend, Checkpoint, GuestCrash, Machine
 from pytest_hyperv.capabilities import NAMES, Capability, HostFacts, Offer
 from pytest_hyperv.guest import OUTPUT_LIMIT, CommandResult, Output
 from pytest_hyperv.progress import Progress
+from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.spec import GIB, Image, MachineSpec
 from tests.local_guest import LocalSession
 
@@ -118,6 +119,15 @@ class FakeMachine:
     def shutdown(self, timeout: float) -> None:  # noqa: ARG002
         """Stop."""
         self.state = MachineState.OFF
+
+    @property
+    def powershell(self) -> Session:
+        """There is none."""
+        raise errors.GuestError("this guest has no PowerShell")
+
+    def why(self, lost: errors.SessionLost) -> Exception:
+        """Sessions of this backend end for their own reasons."""
+        return lost
 
     def kill(self) -> None:
         """Stop."""

@@ -22,6 +22,7 @@ from pytest_hyperv.backends.qemu.saving import new_ram_file
 from pytest_hyperv.capabilities import HostFacts, Offer
 from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.progress import Progress
+from pytest_hyperv.psrp.calls import Script
 from pytest_hyperv.spec import Image, MachineSpec
 
 FIRST_BOOT = 600.0
@@ -76,7 +77,9 @@ class QemuBackend:
         record = self._ledger.open(self.name, f"first boot of {image.name}")
         machine = QemuMachine(self._ledger, record, blueprint, (image.disk,))
         try:
-            with progress.task(f"Preparing {image.name} ({describe(spec)})", steps=3) as task:
+            with progress.task(
+                f"Preparing {image.name} ({describe(spec)})", steps=4 if image.powershell else 3
+            ) as task:
                 task.step("booting")
                 overlay.make_template(record.folder, image.virtual_size)
                 shutil.copyfile(blueprint.firmware.variables, record.folder / VARIABLES)
@@ -84,6 +87,9 @@ class QemuBackend:
                 task.step("waiting until the guest has settled")
                 if image.os_family == "linux":
                     machine.session.run(SETTLE, timeout=FIRST_BOOT)
+                if image.powershell:
+                    task.step("opening PowerShell")
+                    machine.powershell.run(Script("$PSVersionTable.PSVersion")).check()
                 task.step("saving")
                 machine.save_as_state(folder)
         finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_hyperv.backends.qemu import bundle as bundles
-from pytest_hyperv.backends.qemu.bundle import Bundle
+from pytest_hyperv.backends.qemu.bundle import Bundle, Inside
 from pytest_hyperv.backends.qemu.command_line import Channels, Ram, command_line
 from pytest_hyperv.backends.qemu.firmware import Firmware, choose
 from pytest_hyperv.spec import MachineSpec, OsFamily
@@ -61,7 +61,7 @@ class Blueprint:
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
-    def bundle(self, folder: Path, layers: tuple[Path, ...], *, memory: bool, server_inside: bool) -> Bundle:
+    def bundle(self, folder: Path, layers: tuple[Path, ...], *, memory: bool, inside: Inside) -> Bundle:
         """The facts of what was saved in ``folder``, from the files that lie there now."""
         return Bundle(
             folder=folder,
@@ -69,7 +69,7 @@ class Blueprint:
             os_family=self.os_family,
             layers=layers,
             memory=memory,
-            server=server_inside,
+            inside=inside,
             accelerator=self.accelerator,
             sizes=bundles.measured(folder),
         )

@@ -24,13 +24,20 @@ DEVICES = "device.state"
 
 
 @dataclass(frozen=True)
+class Inside:
+    """What of ours runs inside a saved guest: the kept server, and the GUID of an open PowerShell session or ""."""
+
+    server: bool = False
+    powershell: str = ""
+
+
+@dataclass(frozen=True)
 class Bundle:
     """Where a saved machine lies and what it is.
 
     ``layers`` are the read-only qcow2 files under a clone's own overlay, oldest first; those in ``folder`` itself are
     written down without it, so that a bundle can be built in one place and published in another. ``sizes`` maps each
-    file of the folder to its bytes, so that a truncated one is noticed before any process starts. ``server`` says that
-    the kept guest server runs inside.
+    file of the folder to its bytes, so that a truncated one is noticed before any process starts.
     """
 
     folder: Path
@@ -38,7 +45,7 @@ class Bundle:
     os_family: OsFamily
     layers: tuple[Path, ...]
     memory: bool
-    server: bool
+    inside: Inside
     accelerator: str
     sizes: dict[str, int]
 
@@ -91,7 +98,8 @@ def read(folder: Path) -> Bundle:
         if spec["dynamic_memory"] is not None:
             spec["dynamic_memory"] = tuple(spec["dynamic_memory"])
         layers = tuple(folder / layer for layer in facts.pop("layers"))
-        bundle = Bundle(folder=folder, spec=MachineSpec(**spec), layers=layers, **facts)
+        inside = Inside(**facts.pop("inside"))
+        bundle = Bundle(folder=folder, spec=MachineSpec(**spec), layers=layers, inside=inside, **facts)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StateError(f"{folder} holds no readable saved machine: {error}", state=folder.name) from error
     _check(bundle)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_hyperv.backends.base import GuestCrash, MachineState
 from pytest_hyperv.backends.qemu import console, road
+from pytest_hyperv.backends.qemu.bundle import Inside
 from pytest_hyperv.backends.qemu.command_line import DISK_NODE
 from pytest_hyperv.backends.qemu.guest_connection import Listener
+from pytest_hyperv.backends.qemu.guest_powershell import adopt_powershell, open_powershell
 from pytest_hyperv.backends.qemu.instance import Instance, Launch
 from pytest_hyperv.backends.qemu.qmp import Event, Monitor
 from pytest_hyperv.errors import GuestCrashed, HostError, HypervError, MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
+from pytest_hyperv.psrp.client import Session
 
 GOING_DOWN = 90.0
 """Seconds a guest that said goodbye may take until it is down."""
@@ -29,15 +33,16 @@ WORDS = {
 class Life:
     """From power-on, or from a saved state, until the process ends. Never started twice."""
 
-    def __init__(self, name: str, folder: Path, launch: Launch, *, server_inside: bool) -> None:
-        """Start the process. ``server_inside``: the saved state holds the kept guest server.
+    def __init__(self, name: str, folder: Path, launch: Launch, inside: Inside) -> None:
+        """Start the process. ``inside``: what of ours runs in the guest of the saved state it will load.
 
-        ``server_inside`` and ``disk_node``, the name of the topmost disk in QEMU's block graph, are kept up to date.
+        ``inside`` and ``disk_node``, the name of the topmost disk in QEMU's block graph, are kept up to date.
         """
         self.name, self.folder = name, folder
         self._lock = threading.RLock()
         self._session: GuestSession | None = None
-        self.server_inside = server_inside
+        self._powershell: Session | None = None
+        self.inside = inside
         self.disk_node = DISK_NODE
         self._crash: GuestCrash | None = None
         self._fault: HypervError | None = None
@@ -84,12 +89,25 @@ class Life:
             if self._session is None or road.ended(self._session):
                 self._down.wait(min(timeout, GOING_DOWN))
                 self.fail_if_dead()
-                listener = Listener(on_bye=self._down.clear, explain=self._explain)
+                listener = Listener(on_bye=self._down.clear, explain=self.why)
                 self._session = road.open_session(
-                    self.name, self._instance, self.server_inside, self.fail_if_dead, listener, timeout
+                    self.name, self._instance, self.inside.server, self.fail_if_dead, listener, timeout
                 )
-                self.server_inside = road.keeps_running(self._session)
+                self.inside = replace(self.inside, server=road.keeps_running(self._session))
             return self._session
+
+    def powershell(self, timeout: float) -> Session:
+        """The PowerShell session in the guest: the one that was saved with it, or one opened in ``timeout`` seconds."""
+        with self._lock:
+            self.fail_if_dead()
+            if self._powershell is None and self.inside.powershell:
+                channel = self._instance.channel("powershell")
+                self._powershell = adopt_powershell(channel, self.name, self.inside.powershell)
+            if self._powershell is None or self._powershell.lost is not None:
+                guest, channel = self.session(timeout), self._instance.channel("powershell")
+                self._powershell = open_powershell(guest, channel, self.name, timeout)
+                self.inside = replace(self.inside, powershell=str(self._powershell.id))
+            return self._powershell
 
     def pause(self) -> None:
         """Stop the processors."""
@@ -137,7 +155,7 @@ class Life:
         if session is None:
             return
         if road.announced(session):
-            self.server_inside = False
+            self.inside = Inside()
             self._abort(SessionLost(f"{self.name} rebooted"))
             return
         text = self._panic_text()
@@ -147,8 +165,8 @@ class Life:
     def _panic_text(self) -> str:
         return console.panic_text(console.read(self.folder, self._console_before))
 
-    def _explain(self, lost: SessionLost) -> Exception:
-        """Why the stream into the guest has ended: with QEMU itself, or for a reason of its own."""
+    def why(self, lost: SessionLost) -> Exception:
+        """Why a stream into the guest has ended: with the guest, with QEMU itself, or for a reason of its own."""
         if self._instance.wait(END_SEEN) and not self._ending:
             self._die("hypervisor", self._instance.complaint())
         return self._fault or lost
@@ -173,3 +191,5 @@ class Life:
         session, self._session = self._session, None
         if session is not None:
             session.abort(reason)
+        if self._powershell is not None:
+            self._powershell.drop(SessionLost(str(reason)))

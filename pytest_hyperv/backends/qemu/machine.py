@@ -10,14 +10,15 @@ from pytest_hyperv.backends.base import Checkpoint, GuestCrash, MachineState
 from pytest_hyperv.backends.qemu import bundle as bundles
 from pytest_hyperv.backends.qemu import console, migration, overlay, saving, tpm
 from pytest_hyperv.backends.qemu.blueprint import Blueprint
-from pytest_hyperv.backends.qemu.bundle import Bundle
+from pytest_hyperv.backends.qemu.bundle import Bundle, Inside
 from pytest_hyperv.backends.qemu.checkpoints import CheckpointStore
 from pytest_hyperv.backends.qemu.command_line import DISK_NODE, VARIABLES, Channels, Ram, disk_chain
 from pytest_hyperv.backends.qemu.instance import Launch
 from pytest_hyperv.backends.qemu.life import Life
-from pytest_hyperv.errors import HostError, MachineError, MachineStateError
+from pytest_hyperv.errors import HostError, MachineError, MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.ledger import Ledger, Record
+from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.spec import MachineSpec
 
 LAYERS = "layers"
@@ -75,6 +76,15 @@ class QemuMachine:
         """The session into the guest."""
         return self._living().session(REOPEN)
 
+    @property
+    def powershell(self) -> Session:
+        """The PowerShell session in the guest, adopted or opened when it is first asked for."""
+        return self._living().powershell(REOPEN)
+
+    def why(self, lost: SessionLost) -> Exception:
+        """What really ended a session: the guest's death, when that is what happened."""
+        return self._living().why(lost)
+
     def _living(self) -> Life:
         if self._life is None:
             raise MachineStateError(
@@ -94,7 +104,7 @@ class QemuMachine:
             )
         if self._top is None:
             self._new_top()
-        self._life = self._new_life(ram or Ram(), incoming=False, server_inside=False)
+        self._life = self._new_life(ram or Ram(), incoming=False, inside=Inside())
         self._life.session(timeout)
 
     def shutdown(self, timeout: float) -> None:
@@ -158,7 +168,7 @@ class QemuMachine:
         except OSError as error:
             raise self._disk_trouble("made from its state", error) from error
         if bundle.memory:
-            self._life = self._new_life(Ram(bundle.ram), incoming=True, server_inside=bundle.server)
+            self._life = self._new_life(Ram(bundle.ram), incoming=True, inside=bundle.inside)
             migration.receive_file(self._life.monitor, bundle.devices)
             self._life.resume()
 
@@ -207,7 +217,7 @@ class QemuMachine:
         """End this running machine and leave it, memory and disk, as a bundle in the empty ``folder``."""
         life = self._living()
         life.session(REOPEN)
-        server_inside = life.server_inside
+        inside = life.inside
         life.pause()
         ram = self._folder / bundles.RAM
         if ram.exists():
@@ -219,20 +229,20 @@ class QemuMachine:
         assert self._top is not None
         disk = self._top.rename(folder / "disk.qcow2")
         self._top = None
-        self._write_bundle(folder, (*self._below, disk), memory=True, server_inside=server_inside)
+        self._write_bundle(folder, (*self._below, disk), memory=True, inside=inside)
         bundles.seal(folder)
 
     def _save_into(self, folder: Path, memory: bool) -> None:
         life = self._life
-        server_inside = False
+        inside = Inside()
         if memory:
             assert life is not None
-            server_inside = life.server_inside
+            inside = life.inside
             self._save_memory(life, folder)
         frozen = self._freeze_disk(life)
         if not memory and (self._folder / tpm.STATE).is_dir():
             shutil.copytree(self._folder / tpm.STATE, folder / tpm.STATE)
-        self._write_bundle(folder, frozen, memory=memory, server_inside=server_inside)
+        self._write_bundle(folder, frozen, memory=memory, inside=inside)
 
     def _save_memory(self, life: Life, folder: Path) -> None:
         saving.save_through_twin(
@@ -257,10 +267,10 @@ class QemuMachine:
             life.disk_node = node["node-name"]
         return frozen
 
-    def _write_bundle(self, folder: Path, layers: tuple[Path, ...], *, memory: bool, server_inside: bool) -> None:
+    def _write_bundle(self, folder: Path, layers: tuple[Path, ...], *, memory: bool, inside: Inside) -> None:
         shutil.copyfile(self._folder / VARIABLES, folder / VARIABLES)
         shutil.copyfile(self._folder / overlay.TEMPLATE, folder / overlay.TEMPLATE)
-        self._blueprint.bundle(folder, layers, memory=memory, server_inside=server_inside).write()
+        self._blueprint.bundle(folder, layers, memory=memory, inside=inside).write()
 
     # -- evidence
 
@@ -293,10 +303,10 @@ class QemuMachine:
         )
         return self._top
 
-    def _new_life(self, ram: Ram, *, incoming: bool, server_inside: bool) -> Life:
+    def _new_life(self, ram: Ram, *, incoming: bool, inside: Inside) -> Life:
         assert self._top is not None
         launch = self._launch([*self._below, self._top], ram, incoming=incoming)
-        return Life(self.name, self._folder, launch, server_inside=server_inside)
+        return Life(self.name, self._folder, launch, inside)
 
     def _launch(self, layers: list[Path], ram: Ram, *, incoming: bool) -> Launch:
         def argv(channels: Channels) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_hyperv.backends.qemu import bundle as bundles
-from pytest_hyperv.backends.qemu.bundle import Bundle
+from pytest_hyperv.backends.qemu.bundle import Bundle, Inside
 from pytest_hyperv.errors import StateError
 from pytest_hyperv.spec import MIB, MachineSpec
 
@@ -26,7 +26,7 @@ def saved(tmp_path: Path) -> Bundle:
         os_family="linux",
         layers=(tmp_path / "golden.qcow2", folder / "disk.qcow2"),
         memory=True,
-        server=True,
+        inside=Inside(server=True, powershell="8a0b"),
         accelerator="tcg",
         sizes=bundles.measured(folder),
     )
