@@ -35,6 +35,7 @@ WRONG = {
     "hyperv(checkpoints='snapshot')": ["hyperv: checkpoints='snapshot' is none of 'standard', 'production', 'off'"],
     "hyperv(timeout=-1)": ["hyperv: timeout=-1 is no number of seconds"],
     "hyperv(timeout=float('nan'))": ["hyperv: timeout=nan is no number of seconds"],
+    "hyperv(timeout=float('inf'))": ["hyperv: timeout=inf is no number of seconds"],
     "hyperv(backend='vmware')": ["hyperv: backend='vmware' is none of 'auto', 'hyperv', 'qemu'"],
     "hyperv(image='')": ["hyperv: image='' is no name"],
     "hyperv(dynamic_memory='1GiB')": ["hyperv: dynamic_memory='1GiB' is no pair (minimum, maximum)"],
