@@ -103,13 +103,14 @@ def test_remove_keeps_configuration_and_data(vm: VirtualMachine) -> None:
 
 def test_purge_leaves_nothing_behind(vm: VirtualMachine) -> None:
     before = listing(vm)
-    clean = vm.checkpoint("clean")
-    for versions in (["1.0"], ["1.0", "1.1"]):
-        vm.restore(clean)
-        for version in versions:
-            install(vm, version)
-        assert listing(vm) > before, "the package added files and changed none that were there"
+    install(vm, "1.0")
+    assert listing(vm) > before, "the package added files and changed none that were there"
+    installed = vm.checkpoint("installed")
+    for upgraded in (False, True):
+        vm.restore(installed)
+        if upgraded:
+            install(vm, "1.1")
         vm.run(["dpkg", "--purge", "greeter"]).check()
         changed = sorted(listing(vm) ^ before)
-        assert not changed, "\n".join([f"left behind or changed by {' and '.join(versions)}:", *changed])
-    assert [child.name for child in vm.checkpoints.root.children] == ["clean"]
+        assert not changed, "\n".join([f"left behind or changed, {upgraded=}:", *changed])
+    assert [child.name for child in vm.checkpoints.root.children] == ["installed"]
