@@ -1,4 +1,4 @@
-"""The same saved machine brought to life without the plugin: a clone with plain QEMU commands, and an internal snapshot."""
+"""The same saved machine brought to life without the plugin: a clone with plain QEMU commands, and a snapshot."""
 
 from __future__ import annotations
 
