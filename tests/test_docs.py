@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import pytest_hyperv
-from pytest_hyperv import CommandResult, VirtualMachine, errors
+from pytest_hyperv import CommandResult, PowerShell, PowerShellResult, VirtualMachine, errors
 from pytest_hyperv.capabilities import NAMES
 from pytest_hyperv.cli import COMMANDS
 from pytest_hyperv.errors import HypervError
@@ -120,6 +120,8 @@ def test_the_reference_leaves_nothing_out() -> None:
         *(f"pytest-hyperv {command}" for command in COMMANDS),
         *public(VirtualMachine) - {"require_powershell"},
         *public(CommandResult),
+        *public(PowerShell),
+        *public(PowerShellResult) - {"title"},
         *pytest_hyperv.__all__,
         *(kind.__name__ for kind in kinds),
     }

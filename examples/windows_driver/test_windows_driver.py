@@ -7,39 +7,16 @@ toaster.cer, into TOASTER_DRIVER. Secure Boot is off, because under it Windows l
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 import pytest
 
-from pytest_hyperv import VirtualMachine
+from pytest_hyperv import PowerShell, PowerShellResult, VirtualMachine
 
 pytestmark = pytest.mark.hyperv(image="windows-server-2025", memory="4GiB", secure_boot=False, backend="hyperv")
 
 FOLDER = r"C:\driver"
 INF = rf"{FOLDER}\toaster.inf"
-
-
-class Answer(Protocol):
-    """What a script or a cmdlet left: values, errors, and the exit code of a native program."""
-
-    exit_code: int
-    errors: Sequence[object]
-    one: Any
-    all: Sequence[Any]
-
-    def check(self) -> Answer: ...
-
-    def select(self, *properties: str) -> Answer: ...
-
-
-class PowerShell(Protocol):
-    """What is used here of ``psdirect``: scripts as data with arguments, and cmdlets with named parameters."""
-
-    def ps(self, script: str, *arguments: object) -> Answer: ...
-
-    def call(self, cmdlet: str, **parameters: object) -> Answer: ...
 
 
 @pytest.fixture(scope="session")
@@ -57,14 +34,15 @@ def guest(hyperv_vm: VirtualMachine, psdirect: PowerShell, build: Path) -> Power
     hyperv_vm.copy_in(build, FOLDER)
     for store in ("Root", "TrustedPublisher"):
         place = rf"Cert:\LocalMachine\{store}"
-        psdirect.call("Import-Certificate", FilePath=rf"{FOLDER}\toaster.cer", CertStoreLocation=place).check()
-    psdirect.ps("bcdedit /set testsigning on").check()
+        psdirect.call("Import-Certificate", FilePath=rf"{FOLDER}\toaster.cer", CertStoreLocation=place).run().check()
+    psdirect.ps("bcdedit /set testsigning on; exit $LASTEXITCODE").check()
     hyperv_vm.restart()
     return psdirect
 
 
-def add_driver(guest: PowerShell) -> Answer:
-    return guest.ps("param($inf) pnputil /add-driver $inf /install", INF)
+def add_driver(guest: PowerShell) -> PowerShellResult:
+    """What pnputil said; its exit code becomes the script's."""
+    return guest.ps("param($inf) pnputil /add-driver $inf /install; exit $LASTEXITCODE", INF)
 
 
 def test_the_driver_is_added_and_its_service_runs(guest: PowerShell) -> None:
@@ -78,7 +56,8 @@ def test_the_driver_is_taken_away_completely(guest: PowerShell) -> None:
     add_driver(guest).check()
     find = r'param($inf) Get-WindowsDriver -Online | Where-Object OriginalFileName -like "*\$inf"'
     driver = guest.ps(find, "toaster.inf").one
-    removed = guest.ps("param($name) pnputil /delete-driver $name /uninstall /force", driver.Driver)
+    remove = "param($name) pnputil /delete-driver $name /uninstall /force; exit $LASTEXITCODE"
+    removed = guest.ps(remove, driver.Driver)
     assert removed.exit_code == 0, removed.errors
     assert guest.call("Get-Service", Name="toaster*").all == []
 
