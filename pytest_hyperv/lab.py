@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
@@ -23,9 +21,9 @@ from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.markers import Wish
 from pytest_hyperv.pool import Pool
-from pytest_hyperv.progress import Lines, Progress, Silent
 from pytest_hyperv.stash import RUN, SETTINGS
 from pytest_hyperv.states import StateStore, sweep
+from pytest_hyperv.terminal import progress_of
 
 
 def lab_of(config: pytest.Config) -> Lab:
@@ -100,6 +98,11 @@ class Lab:
         except CapabilityMissing as error:
             self._unmet(error.missing)
 
+    def check_nested(self, vm: VirtualMachine) -> None:
+        """Skip or fail the running test when a Linux guest's processor shows no virtualization after all."""
+        if vm.image.os_family == "linux" and not vm.run(["grep", "-qwE", "svm|vmx", "/proc/cpuinfo"]):
+            self._unmet({"nested": "the processor shows no virtualization inside the guest"})
+
     def _unmet(self, missing: dict[str, str]) -> NoReturn:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         if self.settings.strict:
@@ -108,16 +111,12 @@ class Lab:
 
     # -- machines
 
-    def lend(self, wish: Wish, default_image: str, purpose: str, *, more_to_come: bool = False) -> Loan:
-        """A clean, running machine for ``purpose``, an item's node id.
-
-        ``default_image`` counts when the wish names none.
-        """
-        spec = wish.spec if wish.image else replace(wish.spec, image=default_image)
+    def lend(self, wish: Wish, purpose: str, *, more_to_come: bool = False) -> Loan:
+        """A clean, running machine for ``purpose``, the node id of whoever asked for it."""
         backend = self.backend_name(wish.backend)
         pool = self.pool(backend)
-        machine = pool.lease(spec, purpose, more_to_come=more_to_come)
-        vm = VirtualMachine(machine, self.images.get(spec.image), backend, timeout=wish.timeout)
+        machine = pool.lease(wish.spec, purpose, more_to_come=more_to_come)
+        vm = VirtualMachine(machine, self.images.get(wish.spec.image), backend, timeout=wish.timeout)
         return Loan(vm, lambda: pool.release(machine))
 
     def figures(self) -> Figures:
@@ -143,22 +142,3 @@ class Loan:
 
     vm: VirtualMachine
     give_back: Callable[[], None]
-
-
-def progress_of(config: pytest.Config) -> Progress:
-    """Progress as lines on pytest's terminal, or on a worker's standard error; silent with ``-q`` or no terminal."""
-    terminal = config.pluginmanager.getplugin("terminalreporter")
-    capture = config.pluginmanager.getplugin("capturemanager")
-    worker = hasattr(config, "workerinput")
-    if config.get_verbosity() < 0 or (terminal is None and not worker):
-        return Silent()
-
-    def write(line: str) -> None:
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            if terminal is not None:
-                terminal.ensure_newline()
-                terminal.write_line(line)
-            else:
-                print(line, file=sys.stderr, flush=True)
-
-    return Lines(write)

@@ -16,7 +16,9 @@ from pytest_hyperv.spec import MachineSpec
 from pytest_hyperv.stash import WISH
 
 SCOPES: dict[str, type[pytest.Collector]] = {"class": pytest.Class, "module": pytest.Module, "session": pytest.Session}
-SHARED = pytest.StashKey[dict[MachineSpec, Loan]]()
+Kind = tuple[str, MachineSpec]
+"""The backend a test named, and its machine's spec."""
+SHARED = pytest.StashKey[dict[Kind, Loan]]()
 """On the node that shares machines: the ones its tests use now."""
 TO_COME = pytest.StashKey[Counter[MachineSpec]]()
 """On the session: how many of its tests still want a machine of a kind."""
@@ -27,33 +29,35 @@ def machine_for(item: pytest.Item, default_image: str) -> VirtualMachine:
 
     A shared machine whose guest has crashed is replaced before the next test gets it.
     """
-    lab, wish = lab_of(item.config), item.stash[WISH]
-    more = _more_to_come(item.session, wish)
+    lab, wish = lab_of(item.config), item.stash[WISH].on_image(default_image)
+    more = _more_to_come(item.session, item.stash[WISH])
     node = item.getparent(SCOPES[wish.reset]) if wish.reset in SCOPES else None
     if node is None:
-        loan = lab.lend(wish, default_image, item.nodeid, more_to_come=more)
+        loan = lab.lend(wish, item.nodeid, more_to_come=more)
         item.addfinalizer(loan.give_back)
     else:
-        loan = _shared(lab, node, wish, default_image)
+        loan = _shared(lab, node, wish)
+    if wish.spec.nested:
+        lab.check_nested(loan.vm)
     item.config.hook.pytest_hyperv_machine_ready(machine=loan.vm, nodeid=item.nodeid)
     return loan.vm
 
 
-def _shared(lab: Lab, node: pytest.Collector, wish: Wish, default_image: str) -> Loan:
-    loans = node.stash.setdefault(SHARED, {})
-    loan = loans.get(wish.spec)
+def _shared(lab: Lab, node: pytest.Collector, wish: Wish) -> Loan:
+    loans, kind = node.stash.setdefault(SHARED, {}), (wish.backend, wish.spec)
+    loan = loans.get(kind)
     if loan is not None and loan.vm.crashed:
         loan.give_back()
         loan = None
     if loan is None:
-        loan = lab.lend(wish, default_image, node.nodeid)
+        loan = lab.lend(wish, node.nodeid)
         if not loans:
             node.addfinalizer(lambda: _give_back_all(loans))
-        loans[wish.spec] = loan
+        loans[kind] = loan
     return loan
 
 
-def _give_back_all(loans: dict[MachineSpec, Loan]) -> None:
+def _give_back_all(loans: dict[Kind, Loan]) -> None:
     while loans:
         loans.popitem()[1].give_back()
 
@@ -79,11 +83,13 @@ class MachineFactory:
         Skips the test when the host cannot make them. Raises MarkerError for wrong arguments.
         """
         lab = lab_of(self._item.config)
-        wish = wish_of([*marks_of(self._item), Mark("hyperv", (), arguments)], lab.settings)
+        wish = wish_of([*marks_of(self._item), Mark("hyperv", (), arguments)], lab.settings).on_image(
+            self._default_image
+        )
         lab.gate(wish)
         before = len(self.loans)
         for _ in range(count):
-            self.loans.append(lab.lend(wish, self._default_image, self._item.nodeid))
+            self.loans.append(lab.lend(wish, self._item.nodeid))
         return tuple(loan.vm for loan in self.loans[before:])
 
 

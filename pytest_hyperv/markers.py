@@ -30,6 +30,10 @@ class Wish:
     image: str = ""
     backend: str = ""
 
+    def on_image(self, default: str) -> Wish:
+        """The same wish, on the image ``default`` when it names none."""
+        return self if self.image else replace(self, spec=replace(self.spec, image=default))
+
 
 class Marked(Protocol):
     """A collected test, as far as its markers go."""

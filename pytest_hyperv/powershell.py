@@ -33,7 +33,10 @@ class PowerShell:
         try:
             return self._machine.powershell.run(what, timeout=timeout or self._timeout)
         except SessionLost as lost:
-            raise self._machine.why(lost) from lost
+            why = self._machine.why(lost)
+            if why is lost:
+                raise
+            raise why from lost
 
 
 @dataclass(frozen=True)

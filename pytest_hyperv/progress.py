@@ -49,6 +49,34 @@ class _CountedLines:
         self._write(f"{self._title}: [{self._at}/{self._steps}] {text} ({time.monotonic() - self.began:.0f} s)")
 
 
+class Bar:
+    """Progress as a bar with the time that has passed, drawn by rich on standard error."""
+
+    @contextmanager
+    def task(self, title: str, steps: int) -> Iterator[Task]:
+        """Draw the bar until the work ends; then one line that says how long it took stays."""
+        from rich import progress as rich_progress
+        from rich.console import Console
+
+        columns = (
+            rich_progress.TextColumn("{task.description}"),
+            rich_progress.BarColumn(),
+            rich_progress.TimeElapsedColumn(),
+        )
+        with rich_progress.Progress(*columns, console=Console(stderr=True)) as drawn:
+            number = drawn.add_task(title, total=steps)
+
+            class Step:
+                at = -1
+
+                def step(self, text: str) -> None:
+                    self.at += 1
+                    drawn.update(number, completed=self.at, description=f"{title}: {text}")
+
+            yield Step()
+            drawn.update(number, completed=steps, description=title)
+
+
 class Silent:
     """Progress that says nothing."""
 

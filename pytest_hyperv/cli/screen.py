@@ -1,14 +1,13 @@
-"""How a command tells its progress: a bar on a terminal, plain lines otherwise. Always on standard error."""
+"""What a command shows: progress on standard error, a bar on a terminal and plain lines otherwise; and tables."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import click
 
-from pytest_hyperv.progress import Lines, Progress, Task
+from pytest_hyperv.progress import Bar, Lines, Progress
 
 
 def progress_here() -> Progress:
@@ -16,30 +15,6 @@ def progress_here() -> Progress:
     if sys.stderr.isatty():
         return Bar()
     return Lines(lambda line: click.echo(line, err=True))
-
-
-class Bar:
-    """Progress as a bar with the time that has passed, drawn by rich."""
-
-    @contextmanager
-    def task(self, title: str, steps: int) -> Iterator[Task]:
-        """Draw the bar until the work ends; then one line that says how long it took stays."""
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True)) as drawn:
-            number = drawn.add_task(title, total=steps)
-
-            class Step:
-                at = -1
-
-                def step(self, text: str) -> None:
-                    self.at += 1
-                    drawn.update(number, completed=self.at, description=f"{title}: {text}")
-
-            yield Step()
-            drawn.update(number, completed=steps, description=title)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -180,6 +180,14 @@ class Session:
         """End the session at once, without a word to the other end, which is known to be gone. From any thread."""
         self._connection.kill(reason)
 
+    def settle(self, timeout: float = CLOSE_TIMEOUT) -> bool:
+        """Wait until every pipeline has ended and is closed, so that nothing travels any more; False when not so.
+
+        For sessions whose calls are not announced ahead.
+        """
+        deadline = Deadline(timeout)
+        return all(route.closed.wait(deadline.left) for route in self._connection.routes) and self.lost is None
+
     def leave(self, timeout: float = CLOSE_TIMEOUT) -> uuid.UUID:
         """Let go of the session without closing it, so that `adopt` can take it over: its GUID.
 

@@ -43,7 +43,16 @@ def test_powershell_on_a_guest_without_it_is_skipped_with_the_reason_or_failed(b
 
 
 def test_powershell_is_the_session_of_the_same_machine(bed: Bed) -> None:
-    bed.suite("@hyperv(image='windows')\ndef test_it(psdirect, hyperv_vm): assert psdirect is hyperv_vm")
+    bed.suite(
+        """
+        from pytest_hyperv.errors import GuestError
+
+        @hyperv(image='windows')
+        def test_it(psdirect, hyperv_vm):
+            with pytest.raises(GuestError, match="this guest has no PowerShell"):
+                psdirect.ps("1 + 1")
+        """
+    )
     bed.run().assert_outcomes(passed=1)
     assert len(bed.lent()) == 1
 
@@ -114,10 +123,7 @@ def test_unittest_style_tests_are_told_apart_by_their_markers_too(bed: Bed) -> N
     bed.run().assert_outcomes(passed=1)
 
 
-SHARED = pytest.param("session", marks=pytest.mark.xfail(strict=True, reason="loans are kept by the settings' image"))
-
-
-@pytest.mark.parametrize("where", ["module", SHARED])
+@pytest.mark.parametrize("where", ["module", "session"])
 def test_packages_with_images_of_their_own_do_not_share_a_machine(bed: Bed, where: str) -> None:
     bed.suite(OTHER_IMAGE, "package/conftest.py")
     test = f"@hyperv(reset={where!r})\ndef test_it(hyperv_vm): print('image', hyperv_vm.image.name)"

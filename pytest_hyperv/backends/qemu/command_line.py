@@ -18,6 +18,8 @@ from pytest_hyperv.spec import MIB, MachineSpec, OsFamily
 AGENT_PORT = "org.qemu.guest_agent.0"
 SERVER_PORT = "org.pytest.hyperv.0"
 POWERSHELL_PORT = "org.pytest.hyperv.powershell"
+POWERSHELL_ID = "powershell-port"
+"""QEMU tells of the opening and closing of a port in the guest only when the port has an id."""
 DISK_NODE = "disk"
 VARIABLES = "vars.fd"
 CONSOLE = "console.log"
@@ -147,7 +149,7 @@ def _channels(channels: Channels) -> list[str]:
         *("-device", "virtio-serial-pci,id=ports"),
         *port(1, "agent", channels.agent, AGENT_PORT),
         *port(2, "server", channels.server, SERVER_PORT),
-        *port(3, "powershell", channels.powershell, POWERSHELL_PORT),
+        *port(3, "powershell", channels.powershell, f"{POWERSHELL_PORT},id={POWERSHELL_ID}"),
     ]
 
 

@@ -6,11 +6,13 @@ saved is open in every clone, where it is adopted by its GUID and nothing is sta
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import uuid
+from collections.abc import Callable
 
 from pytest_hyperv.backends.qemu.command_line import POWERSHELL_PORT
-from pytest_hyperv.errors import GuestError
+from pytest_hyperv.errors import GuestError, SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.psrp.pipes import StreamPipe
@@ -18,6 +20,8 @@ from pytest_hyperv.psrp.pipes import StreamPipe
 UNIT = "pytest-hyperv-powershell"
 NO_POWERSHELL = 3
 START_WITHIN = 60.0
+QUIET_WITHIN = 2.0
+"""Seconds a finished pipeline may take until the guest has let go of it; it takes 0.05 on an idle machine."""
 START = """
 port=/dev/virtio-ports/$1 unit=$2 log=/run/$2.log
 command -v pwsh > /dev/null || exit 3
@@ -31,23 +35,82 @@ cd / && HOME=/root setsid sh -c "$serve" "$port" "$log" < /dev/null > /dev/null 
 """A service of its own, where systemd rules: what a session starts must not be stopped with that session."""
 
 
-def open_powershell(guest: GuestSession, connected: socket.socket, name: str, timeout: float) -> Session:
-    """Start PowerShell in the guest and open a session over ``connected``, the host's end of its port.
+class GuestPowerShell:
+    """The PowerShell of one life of a machine: adopted or started when it is first asked for, started anew when lost.
 
-    The first start takes half a minute under emulation. Raises GuestError when the guest has no ``pwsh``, SessionLost
-    when it does not answer in ``timeout`` seconds.
+    ``connect`` gives the host's end of the port, ``identity`` is the GUID of the session that came with the saved
+    state, or "". Calls may come from any thread, but ``session`` from one at a time.
+    """
+
+    def __init__(self, name: str, connect: Callable[[], socket.socket], identity: str) -> None:
+        self._name, self._connect, self._identity = name, connect, identity
+        self._session: Session | None = None
+        self._connected: socket.socket | None = None
+        self._served = False
+
+    @property
+    def kept(self) -> str:
+        """The GUID of the session that a state saved now would hold, "" when there is none to be adopted."""
+        if self._session is None:
+            return self._identity
+        return str(self._session.id) if self._session.settle(0) else ""
+
+    def settle(self) -> None:
+        """Wait a moment until nothing travels on the port, so that the guest can be stopped between two calls."""
+        if self._session is not None:
+            self._session.settle(QUIET_WITHIN)
+
+    def session(self, guest: Callable[[], GuestSession], timeout: float) -> Session:
+        """The open session. Raises GuestError when the guest has no ``pwsh``, SessionLost when it does not answer."""
+        if self._session is None and self._identity:
+            self._session = Session.adopt(self._pipe(served=True), uuid.UUID(self._identity), host=self._name)
+        if self._session is None or self._session.lost is not None:
+            self._session = self._open(guest(), timeout)
+        return self._session
+
+    def port_changed(self, served: bool) -> None:
+        """The guest has opened or closed its end. A closed one ends the stream, once all that came was read."""
+        if self._served and not served and self._connected is not None:
+            _shut(self._connected, socket.SHUT_RD)
+        self._served = served
+
+    def drop(self, reason: SessionLost) -> None:
+        """The guest is gone, or was reset: end the session, or its opening, and adopt nothing any more."""
+        self._identity = ""
+        if self._session is not None:
+            self._session.drop(reason)
+        if self._connected is not None:
+            _shut(self._connected, socket.SHUT_RDWR)
+
+    def _pipe(self, *, served: bool) -> StreamPipe:
+        self._served = served
+        self._connected = self._connect()
+        return StreamPipe(self._connected, name=f"PowerShell of {self._name}")
+
+    def _open(self, guest: GuestSession, timeout: float) -> Session:
+        pipe = self._pipe(served=False)
+        try:
+            start_powershell(guest, self._name)
+        except BaseException:
+            pipe.close()
+            raise
+        return Session.open(pipe, timeout=timeout, host=self._name)
+
+
+def start_powershell(guest: GuestSession, name: str) -> None:
+    """Start PowerShell on its port in the guest, in place of one that runs; it takes half a minute under emulation.
+
+    Raises GuestError when the guest has no ``pwsh``.
     """
     started = guest.run(["sh", "-c", START, "sh", POWERSHELL_PORT, UNIT], timeout=START_WITHIN)
     if started.returncode == NO_POWERSHELL:
-        connected.close()
         raise GuestError(
             f"{name} has no pwsh in its PATH",
             hint="use an image that has PowerShell, or vm.run() and vm.sh().",
         )
     started.check()
-    return Session.open(StreamPipe(connected, name=f"PowerShell of {name}"), timeout=timeout, host=name)
 
 
-def adopt_powershell(connected: socket.socket, name: str, identity: str) -> Session:
-    """Take over the session that was open when the machine was saved, known by its GUID."""
-    return Session.adopt(StreamPipe(connected, name=f"PowerShell of {name}"), uuid.UUID(identity), host=name)
+def _shut(connected: socket.socket, how: int) -> None:
+    with contextlib.suppress(OSError):  # the session has closed it, or is about to
+        connected.shutdown(how)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from pytest_hyperv.backends.base import GuestCrash, MachineState
 from pytest_hyperv.backends.qemu import console, road
 from pytest_hyperv.backends.qemu.bundle import Inside
-from pytest_hyperv.backends.qemu.command_line import DISK_NODE
+from pytest_hyperv.backends.qemu.command_line import DISK_NODE, POWERSHELL_ID
 from pytest_hyperv.backends.qemu.guest_connection import Listener
-from pytest_hyperv.backends.qemu.guest_powershell import adopt_powershell, open_powershell
+from pytest_hyperv.backends.qemu.guest_powershell import GuestPowerShell
 from pytest_hyperv.backends.qemu.instance import Instance, Launch
 from pytest_hyperv.backends.qemu.qmp import Event, Monitor
 from pytest_hyperv.errors import GuestCrashed, HostError, HypervError, MachineStateError, SessionLost
@@ -36,13 +35,13 @@ class Life:
     def __init__(self, name: str, folder: Path, launch: Launch, inside: Inside) -> None:
         """Start the process. ``inside``: what of ours runs in the guest of the saved state it will load.
 
-        ``inside`` and ``disk_node``, the name of the topmost disk in QEMU's block graph, are kept up to date.
+        ``disk_node``, the name of the topmost disk in QEMU's block graph, is kept up to date.
         """
         self.name, self.folder = name, folder
         self._lock = threading.RLock()
         self._session: GuestSession | None = None
-        self._powershell: Session | None = None
-        self.inside = inside
+        self._server_inside = inside.server
+        self._powershell = GuestPowerShell(name, lambda: self._instance.channel("powershell"), inside.powershell)
         self.disk_node = DISK_NODE
         self._crash: GuestCrash | None = None
         self._fault: HypervError | None = None
@@ -71,6 +70,11 @@ class Life:
             return MachineState.OFF
         return MachineState.PAUSED if self._paused else MachineState.RUNNING
 
+    @property
+    def inside(self) -> Inside:
+        """What of ours runs in the guest, for a state that is saved now."""
+        return Inside(server=self._server_inside, powershell=self._powershell.kept)
+
     def fail_if_dead(self) -> None:
         """Raise what ended this life, or MachineStateError when it ended as it should or is paused."""
         if self._fault is not None:
@@ -91,26 +95,20 @@ class Life:
                 self.fail_if_dead()
                 listener = Listener(on_bye=self._down.clear, explain=self.why)
                 self._session = road.open_session(
-                    self.name, self._instance, self.inside.server, self.fail_if_dead, listener, timeout
+                    self.name, self._instance, self._server_inside, self.fail_if_dead, listener, timeout
                 )
-                self.inside = replace(self.inside, server=road.keeps_running(self._session))
+                self._server_inside = road.keeps_running(self._session)
             return self._session
 
     def powershell(self, timeout: float) -> Session:
         """The PowerShell session in the guest: the one that was saved with it, or one opened in ``timeout`` seconds."""
         with self._lock:
             self.fail_if_dead()
-            if self._powershell is None and self.inside.powershell:
-                channel = self._instance.channel("powershell")
-                self._powershell = adopt_powershell(channel, self.name, self.inside.powershell)
-            if self._powershell is None or self._powershell.lost is not None:
-                guest, channel = self.session(timeout), self._instance.channel("powershell")
-                self._powershell = open_powershell(guest, channel, self.name, timeout)
-                self.inside = replace(self.inside, powershell=str(self._powershell.id))
-            return self._powershell
+            return self._powershell.session(lambda: self.session(timeout), timeout)
 
     def pause(self) -> None:
-        """Stop the processors."""
+        """Stop the processors, between two PowerShell calls rather than within one."""
+        self._powershell.settle()
         self.monitor.execute("stop")
         self._paused = True
 
@@ -140,6 +138,8 @@ class Life:
             self._die("panic", self._panic_text())
         elif kind == "RESET" and data.get("guest"):
             self._on_reset()
+        elif kind == "VSERPORT_CHANGE" and data.get("id") == POWERSHELL_ID:
+            self._powershell.port_changed(bool(data.get("open")))
         elif kind == "SHUTDOWN" and data.get("guest"):
             self._ending = True
             self._abort(SessionLost(f"{self.name} was powered off by its guest"))
@@ -155,7 +155,7 @@ class Life:
         if session is None:
             return
         if road.announced(session):
-            self.inside = Inside()
+            self._server_inside = False
             self._abort(SessionLost(f"{self.name} rebooted"))
             return
         text = self._panic_text()
@@ -167,7 +167,8 @@ class Life:
 
     def why(self, lost: SessionLost) -> Exception:
         """Why a stream into the guest has ended: with the guest, with QEMU itself, or for a reason of its own."""
-        if self._instance.wait(END_SEEN) and not self._ending:
+        told = self._fault is not None or self._ending
+        if not told and self._instance.wait(END_SEEN) and not self._ending:
             self._die("hypervisor", self._instance.complaint())
         return self._fault or lost
 
@@ -191,5 +192,4 @@ class Life:
         session, self._session = self._session, None
         if session is not None:
             session.abort(reason)
-        if self._powershell is not None:
-            self._powershell.drop(SessionLost(str(reason)))
+        self._powershell.drop(SessionLost(str(reason)))
