@@ -18,12 +18,14 @@ from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.psrp.pipes import StreamPipe
 
 UNIT = "pytest-hyperv-powershell"
+LOG = f"/run/{UNIT}.log"
+"""Where the guest's PowerShell writes its standard error."""
 NO_POWERSHELL = 3
 START_WITHIN = 60.0
 QUIET_WITHIN = 2.0
 """Seconds a finished pipeline may take until the guest has let go of it; it takes 0.05 on an idle machine."""
 START = """
-port=/dev/virtio-ports/$1 unit=$2 log=/run/$2.log
+port=/dev/virtio-ports/$1 unit=$2 log=$3
 command -v pwsh > /dev/null || exit 3
 serve='exec pwsh -NoLogo -NoProfile -s <>"$0" >&0 2>"$1"'
 if [ -d /run/systemd/system ] && command -v systemd-run > /dev/null; then
@@ -72,6 +74,8 @@ class GuestPowerShell:
         """The guest has opened or closed its end. A closed one ends the stream, once all that came was read."""
         if self._served and not served and self._connected is not None:
             _shut(self._connected, socket.SHUT_RD)
+        if not served:
+            self._identity = ""
         self._served = served
 
     def drop(self, reason: SessionLost) -> None:
@@ -94,7 +98,11 @@ class GuestPowerShell:
         except BaseException:
             pipe.close()
             raise
-        return Session.open(pipe, timeout=timeout, host=self._name)
+        try:
+            return Session.open(pipe, timeout=timeout, host=self._name)
+        except SessionLost as lost:
+            said = guest.run(["tail", "-c", "2000", LOG]).stdout.strip()
+            raise SessionLost(f"{lost.message}\n{said}".rstrip(), hint=lost.hint) from lost
 
 
 def start_powershell(guest: GuestSession, name: str) -> None:
@@ -102,7 +110,7 @@ def start_powershell(guest: GuestSession, name: str) -> None:
 
     Raises GuestError when the guest has no ``pwsh``.
     """
-    started = guest.run(["sh", "-c", START, "sh", POWERSHELL_PORT, UNIT], timeout=START_WITHIN)
+    started = guest.run(["sh", "-c", START, "sh", POWERSHELL_PORT, UNIT, LOG], timeout=START_WITHIN)
     if started.returncode == NO_POWERSHELL:
         raise GuestError(
             f"{name} has no pwsh in its PATH",

@@ -217,8 +217,8 @@ class QemuMachine:
         """End this running machine and leave it, memory and disk, as a bundle in the empty ``folder``."""
         life = self._living()
         life.session(REOPEN)
-        inside = life.inside
         life.pause()
+        inside = life.inside
         ram = self._folder / bundles.RAM
         if ram.exists():
             saving.save_devices(life.monitor, folder)
