@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from pytest_hyperv.errors import SettingsError
 
 VARIABLE = "PYTEST_HYPERV_CACHE"
+FOLDER = "pytest-hyperv"
 FOLDERS = ("images", "states", "machines")
 
 
@@ -19,9 +21,11 @@ def default_cache() -> Path:
     named = os.environ.get(VARIABLE, "")
     if named:
         return Path(named).expanduser().absolute()
-    from platformdirs import user_cache_path
-
-    return user_cache_path("pytest-hyperv")
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / FOLDER / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / FOLDER
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / FOLDER
 
 
 def prepare_cache(root: Path) -> Path:
@@ -37,6 +41,6 @@ def prepare_cache(root: Path) -> Path:
     except OSError as error:
         raise SettingsError(
             f"The cache folder {root} cannot be used: {error.strerror or error}.",
-            hint=f"Set {VARIABLE} to a folder you may write to.",
+            hint=f"Name a folder you may write to, with --hyperv-cache or {VARIABLE}.",
         ) from error
     return root

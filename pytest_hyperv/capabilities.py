@@ -48,7 +48,7 @@ class HostFacts:
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a test needs of its host: capabilities that must all be there, and minimums (bytes, counts)."""
+    """What a test needs of its host: capabilities, all of them; minimums (bytes, counts); system and edition."""
 
     capabilities: frozenset[str] = frozenset()
     memory: int = 0
@@ -93,5 +93,5 @@ class Offer:
             unmet["disk"] = f"{needs.disk // MIB} MiB needed, {facts.disk // MIB} MiB are free"
         for what, wanted, present in (("os", needs.os, facts.os), ("host", needs.host, facts.host)):
             if wanted and wanted != present:
-                unmet[what] = f"a {wanted} {'guest' if what == 'os' else 'host'} is needed, this is {present or 'none'}"
+                unmet[what] = f"a {wanted} host is needed, this one is {present}"
         return unmet

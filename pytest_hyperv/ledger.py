@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 from filelock import FileLock, Timeout
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from pytest_hyperv.errors import HostError, LeaseLost
 from pytest_hyperv.identity import ProcessIdentity, processes_marked
@@ -153,15 +154,19 @@ class Ledger:
 
 def end_processes(record: Record) -> None:
     """End every process that carries the machine's token. Raises HostError when one does not go."""
-    marked = processes_marked(TOKEN, record.token)
-    for process in marked:
+    processes = processes_marked(TOKEN, record.token)
+    identities = [identity for process in processes if (identity := ProcessIdentity.of(process.pid)) is not None]
+    for process in processes:
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
-    _, alive = psutil.wait_procs(marked, timeout=KILL)
-    if alive:
-        raise HostError(f"process {alive[0].pid} of {record.name} cannot be ended", hint="end it by hand.")
+    waiting = Retrying(retry=retry_if_result(bool), stop=stop_after_delay(KILL), wait=wait_fixed(0.02))
+    try:
+        waiting(lambda: [identity for identity in identities if identity.alive()])
+    except RetryError as error:
+        pid = error.last_attempt.result()[0].pid
+        raise HostError(f"process {pid} of {record.name} cannot be ended", hint="end it by hand.") from None
 
 
 def _read(folder: Path) -> Record | None:
@@ -169,7 +174,7 @@ def _read(folder: Path) -> Record | None:
         facts = json.loads((folder / RECORD).read_text("utf-8"))
         owner = ProcessIdentity(**facts.pop("owner"))
         return Record(owner=owner, folder=folder, **facts)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,8 +19,8 @@ Kind = tuple[str, MachineSpec]
 """The backend a test named, and its machine's spec."""
 SHARED = pytest.StashKey[dict[Kind, Loan]]()
 """On the node that shares machines: the ones its tests use now."""
-TO_COME = pytest.StashKey[Counter[MachineSpec]]()
-"""On the session: how many of its tests still want a machine of a kind."""
+LAST = pytest.StashKey[dict[Kind, pytest.Item]]()
+"""On the session: the last test that wants a machine of a kind for itself."""
 
 
 def machine_for(item: pytest.Item, default_image: str) -> VirtualMachine:
@@ -30,10 +29,9 @@ def machine_for(item: pytest.Item, default_image: str) -> VirtualMachine:
     A shared machine whose guest has crashed is replaced before the next test gets it.
     """
     lab, wish = lab_of(item.config), item.stash[WISH].on_image(default_image)
-    more = _more_to_come(item.session, item.stash[WISH])
     node = item.getparent(SCOPES[wish.reset]) if wish.reset in SCOPES else None
     if node is None:
-        loan = lab.lend(wish, item.nodeid, more_to_come=more)
+        loan = lab.lend(wish, item.nodeid, more_to_come=_more_to_come(item))
         item.addfinalizer(loan.give_back)
     else:
         loan = _shared(lab, node, wish)
@@ -44,7 +42,7 @@ def machine_for(item: pytest.Item, default_image: str) -> VirtualMachine:
 
 
 def _shared(lab: Lab, node: pytest.Collector, wish: Wish) -> Loan:
-    loans, kind = node.stash.setdefault(SHARED, {}), (wish.backend, wish.spec)
+    loans, kind = node.stash.setdefault(SHARED, {}), _kind(wish)
     loan = loans.get(kind)
     if loan is not None and loan.vm.crashed:
         loan.give_back()
@@ -54,6 +52,7 @@ def _shared(lab: Lab, node: pytest.Collector, wish: Wish) -> Loan:
         if not loans:
             node.addfinalizer(lambda: _give_back_all(loans))
         loans[kind] = loan
+    loan.vm.timeout = wish.timeout
     return loan
 
 
@@ -62,12 +61,16 @@ def _give_back_all(loans: dict[Kind, Loan]) -> None:
         loans.popitem()[1].give_back()
 
 
-def _more_to_come(session: pytest.Session, wish: Wish) -> bool:
-    if TO_COME not in session.stash:
-        wishes = (item.stash[WISH] for item in session.items if WISH in item.stash)
-        session.stash[TO_COME] = Counter(each.spec for each in wishes if each.reset == "test")
-    session.stash[TO_COME][wish.spec] -= 1
-    return session.stash[TO_COME][wish.spec] > 0
+def _more_to_come(item: pytest.Item) -> bool:
+    """Whether a later test of this run wants a machine of its own of the same kind."""
+    if LAST not in item.session.stash:
+        own = (each for each in item.session.items if WISH in each.stash and each.stash[WISH].reset == "test")
+        item.session.stash[LAST] = {_kind(each.stash[WISH]): each for each in own}
+    return item.session.stash[LAST].get(_kind(item.stash[WISH])) is not item
+
+
+def _kind(wish: Wish) -> Kind:
+    return wish.backend, wish.spec
 
 
 class MachineFactory:

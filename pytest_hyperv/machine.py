@@ -33,7 +33,7 @@ class VirtualMachine:
 
     def __init__(self, machine: Machine, image: Image, backend: str, *, timeout: float = 60.0) -> None:
         """``timeout`` is what a command may take when the call says nothing."""
-        self._machine, self._image, self._timeout = machine, image, timeout
+        self._machine, self._image, self.timeout = machine, image, timeout
         self.backend = backend
 
     def __repr__(self) -> str:
@@ -100,7 +100,7 @@ class VirtualMachine:
             raise TypeError("run() takes a list of arguments; use sh() for a line of shell")
         data = input.encode() if isinstance(input, str) else input
         return self._machine.session.run(
-            argv, input=data, cwd=cwd, env=env, timeout=timeout or self._timeout, on_output=on_output
+            argv, input=data, cwd=cwd, env=env, timeout=timeout or self.timeout, on_output=on_output
         )
 
     def sh(
@@ -134,7 +134,7 @@ class VirtualMachine:
     def powershell(self) -> PowerShell:
         """The PowerShell session of this machine, as the ``psdirect`` fixture gives it."""
         self.require_powershell()
-        return PowerShell(self._machine, self._timeout)
+        return PowerShell(self._machine, self.timeout)
 
     def require_powershell(self) -> None:
         """Raise CapabilityMissing when the guest has no PowerShell."""
@@ -164,7 +164,7 @@ class VirtualMachine:
 
     def read_bytes(self, path: str, *, timeout: float | None = None) -> bytes:
         """A guest file's content. Raises CopyError."""
-        return b"".join(self._machine.session.read_file(path, timeout=timeout or self._timeout))
+        return b"".join(self._machine.session.read_file(path, timeout=timeout or self.timeout))
 
     def read_text(self, path: str, *, encoding: str = "utf-8", timeout: float | None = None) -> str:
         """A guest file's content as text. Raises CopyError and UnicodeDecodeError."""
@@ -172,7 +172,7 @@ class VirtualMachine:
 
     def write_bytes(self, path: str, data: bytes, *, mode: int = 0o644, timeout: float | None = None) -> None:
         """Put a file into the guest, whole or not at all, folders above it included. Raises CopyError."""
-        self._machine.session.write_file(path, [data], mode=mode, timeout=timeout or self._timeout)
+        self._machine.session.write_file(path, [data], mode=mode, timeout=timeout or self.timeout)
 
     def write_text(
         self, path: str, text: str, *, encoding: str = "utf-8", mode: int = 0o644, timeout: float | None = None

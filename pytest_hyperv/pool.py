@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from pytest_hyperv.backends.base import Backend, Machine
-from pytest_hyperv.errors import HypervError, ImageError, StateError
+from pytest_hyperv.errors import HypervError, PoolError, StateError
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.spec import Image, MachineSpec
 from pytest_hyperv.states import StateStore
@@ -44,7 +44,9 @@ class Pool:
         self._wanted_spares, self._progress = spares, progress
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pytest-hyperv-pool")
         self._spares: dict[MachineSpec, list[Future[Machine]]] = {}
-        self._leftover: list[Future[None]] = []
+        self._discards: list[Future[None]] = []
+        self._held: list[Machine] = []
+        self._lock = threading.Lock()
         self._closed = threading.Event()
         self.tally = Tally()
 
@@ -64,32 +66,40 @@ class Pool:
 
     def release(self, machine: Machine) -> None:
         """Throw a machine away while the next test already runs."""
-        self._leftover = [task for task in self._leftover if not task.done() or task.exception()]
-        self._leftover.append(self._workers.submit(machine.discard))
+        self._discards = [task for task in self._discards if not task.done()]
+        self._discards.append(self._workers.submit(self._discard, machine))
 
     def settle(self) -> None:
         """Wait until the spares under way are warm and what was released is gone."""
-        wait(self._leftover)
+        wait(self._discards)
         wait([spare for spares in self._spares.values() for spare in spares])
 
     def close(self) -> None:
-        """End everything the pool holds; raises the first failure to do so."""
+        """End everything the pool ever made and that is left; raises the first failure to do so, after trying all."""
         self._closed.set()
-        for futures in self._spares.values():
-            for spare in futures:
-                if not spare.cancel() and spare.exception() is None:
-                    self.release(spare.result())
-        self._spares.clear()
-        self._workers.shutdown(wait=True)
-        for task in self._leftover:
-            task.result()
+        self._workers.shutdown(wait=True, cancel_futures=True)
+        failures = []
+        for machine in list(self._held):
+            try:
+                self._discard(machine)
+            except HypervError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _discard(self, machine: Machine) -> None:
+        machine.discard()
+        with self._lock:
+            self._held.remove(machine)
 
     def _spare(self, spec: MachineSpec) -> Machine | None:
         waiting = self._spares.get(spec, [])
         while waiting:
-            machine = _made(waiting.pop(0))
-            if machine is None:
+            failed = waiting[0].exception() is not None
+            spare = waiting.pop(0)
+            if failed:
                 continue
+            machine = spare.result()
             try:
                 machine.resume()
             except HypervError:
@@ -103,9 +113,12 @@ class Pool:
         image = self._find_image(spec.image)
         folder = self.states.ensure(image, spec, self._progress)
         try:
-            return self.backend.clone(folder, purpose)
+            machine = self.backend.clone(folder, purpose)
         except StateError:
-            return self.backend.clone(self.states.rebuild(image, spec, self._progress), purpose)
+            machine = self.backend.clone(self.states.rebuild(image, spec, self._progress), purpose)
+        with self._lock:
+            self._held.append(machine)
+        return machine
 
     def _warm(self, spec: MachineSpec) -> None:
         waiting = self._spares.setdefault(spec, [])
@@ -113,17 +126,9 @@ class Pool:
             waiting.append(self._workers.submit(self._make_spare, spec))
 
     def _make_spare(self, spec: MachineSpec) -> Machine:
+        """A machine that is warm; a failure is left to the lease, which then makes its own and says what is wrong."""
         if self._closed.is_set():
-            raise ImageError("the pool is closed")
+            raise PoolError("the pool is closed")
         machine = self._clone(spec, "spare")
-        try:
-            machine.warm()
-        except BaseException:
-            machine.discard()
-            raise
+        machine.warm()
         return machine
-
-
-def _made(spare: Future[Machine]) -> Machine | None:
-    """A spare, or None when it could not be made: the lease then makes its own machine and says what is wrong."""
-    return None if spare.exception() is not None else spare.result()

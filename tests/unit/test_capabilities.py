@@ -45,8 +45,8 @@ def test_what_is_missing_says_why_and_what_would_change_that() -> None:
         ("memory", "16.0 GiB needed, the host has 8.0 GiB"),
         ("cpus", "8 needed, the host has 4"),
         ("disk", "200 MiB needed, 100 MiB are free"),
-        ("os", "a windows guest is needed, this is linux"),
-        ("host", "a client host is needed, this is server"),
+        ("os", "a windows host is needed, this one is linux"),
+        ("host", "a client host is needed, this one is server"),
     ]
 
 
