@@ -35,8 +35,8 @@ def test_every_unmet_need_is_named_at_the_line_of_the_test(bed: Bed) -> None:
     assert skips(result) == [
         "SKIPPED [1] test_it.py:6: this host cannot: nested: the processor has no VMX; tpm: swtpm is not installed "
         "(run: setup); memory: 2.0 GiB needed, the host has 1.0 GiB; cpus: 64 needed, the host has 8; disk: 1048576 "
-        "MiB needed, 65536 MiB are free; os: a windows host is needed, this one is linux; host: a client host is needed, "
-        "this one is server"
+        "MiB needed, 65536 MiB are free; os: a windows host is needed, this one is linux; host: a client host is "
+        "needed, this one is server"
     ]
     assert bed.lent() == []
 
