@@ -7,7 +7,8 @@ every environment runs the same command once, in random order, ``bare`` twice, s
 difference between two equal environments looks like on this machine. All byte code is compiled before the first round.
 
 A ratio is that of the medians of all rounds; its interval holds 95 % of the ratios of rounds drawn again (bootstrap).
-Processor time is that of the whole process tree; on a machine that does other work it is the steadier one.
+Processor time is that of pytest's process; on a machine that does other work it is the steadier one, and its lower
+quartile, from the rounds that were disturbed least, steadier still.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,8 @@ MODULES = 20
 COMMANDS = {"pytest --help": ["--help"], f"{TESTS} unrelated tests": ["-q", "-p", "no:cacheprovider"]}
 ROWS = (("plugin", "needs"), ("plugin", "bare"), ("bare again", "bare"))
 """What is compared with what."""
+JUDGED = ("plugin", "needs", "processor, median")
+"""The comparison that the exit status tells of."""
 
 
 @dataclass(frozen=True)
@@ -99,19 +102,33 @@ def rounds_of(
     return measured
 
 
-def ratio(pairs: Sequence[tuple[float, float]]) -> float:
-    """The median of the first ones over that of the second ones."""
-    return statistics.median(pair[0] for pair in pairs) / statistics.median(pair[1] for pair in pairs)
+def quartile(values: Iterable[float]) -> float:
+    """The value that a quarter of them do not reach."""
+    return statistics.quantiles(values, n=4)[0]
 
 
-def interval(pairs: Sequence[tuple[float, float]], chance: random.Random) -> tuple[float, float]:
+MEASURES = (
+    ("wall, median", "wall", statistics.median),
+    ("processor, median", "processor", statistics.median),
+    ("processor, lower quartile", "processor", quartile),
+)
+
+
+def ratio(pairs: Sequence[tuple[float, float]], middle: Callable[[Iterable[float]], float]) -> float:
+    """The middle of the first ones over that of the second ones."""
+    return middle([pair[0] for pair in pairs]) / middle([pair[1] for pair in pairs])
+
+
+def interval(
+    pairs: Sequence[tuple[float, float]], middle: Callable[[Iterable[float]], float], chance: random.Random
+) -> tuple[float, float]:
     """Where 95 % of the ratios of rounds drawn again lie."""
-    drawn = sorted(ratio(chance.choices(pairs, k=len(pairs))) for _ in range(RESAMPLES))
+    drawn = sorted(ratio(chance.choices(pairs, k=len(pairs)), middle) for _ in range(RESAMPLES))
     return drawn[int(RESAMPLES * 0.025)], drawn[int(RESAMPLES * 0.975)]
 
 
 def report(command: str, measured: Sequence[dict[str, Cost]], chance: random.Random) -> bool:
-    """Print the table of one command; returns whether the target is met against ``needs``, in processor time."""
+    """Print the table of one command; returns whether the target is met where it is judged."""
     print(f"\n{command} ({len(measured)} rounds)")
     print(f"{'':12} {'wall ms':>10} {'processor ms':>14}")
     for name in ("bare", "needs", "plugin"):
@@ -120,13 +137,12 @@ def report(command: str, measured: Sequence[dict[str, Cost]], chance: random.Ran
         print(f"{name:12} {wall:10.1f} {processor:14.1f}")
     met = True
     for what, against in ROWS:
-        for measure in ("wall", "processor"):
+        for name, measure, middle in MEASURES:
             pairs = [(getattr(costs[what], measure), getattr(costs[against], measure)) for costs in measured]
-            found, (low, high) = ratio(pairs), interval(pairs, chance)
+            found, (low, high) = ratio(pairs, middle), interval(pairs, middle, chance)
             verdict = "" if what != "plugin" else f"  target {TARGET:.2f}: {'met' if found <= TARGET else 'MISSED'}"
-            print(f"{what} / {against}, {measure:9}  {found:.4f}  [{low:.4f}, {high:.4f}]{verdict}")
-            if (what, against, measure) == ("plugin", "needs", "processor"):
-                met = found <= TARGET
+            print(f"{what} / {against}, {name:25} {found:.4f}  [{low:.4f}, {high:.4f}]{verdict}")
+            met = met and (found <= TARGET or (what, against, name) != JUDGED)
     return met
 
 
@@ -134,6 +150,7 @@ def main() -> int:
     """Measure and print; the exit status is 1 when a target is missed."""
     parser = argparse.ArgumentParser(description="What the plugin costs a run without machines.")
     parser.add_argument("--rounds", type=int, default=40, help="rounds of each command")
+    parser.add_argument("--only", choices=COMMANDS, help="measure this command alone")
     parser.add_argument("--folder", type=Path, help="keep the environments here, and use those that are there")
     given = parser.parse_args()
     chance = random.Random(0)
@@ -147,6 +164,7 @@ def main() -> int:
         met = [
             report(command, rounds_of(interpreters, options, tests, given.rounds, chance), chance)
             for command, options in COMMANDS.items()
+            if given.only in (None, command)
         ]
     return 0 if all(met) else 1
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_hyperv.stash import SETTINGS, WISH
-from pytest_hyperv.wishes import read_wish
+from pytest_hyperv.wishes import read_wish, report_machines
 
 if TYPE_CHECKING:
     from pytest_hyperv.capabilities import Offer
@@ -30,6 +30,7 @@ def hyperv_vm(request: pytest.FixtureRequest, hyperv_image: str) -> VirtualMachi
     from pytest_hyperv.lending import machine_for
 
     if WISH not in request.node.stash:  # asked for by name, while the test runs
+        report_machines(request.config)
         lab_of(request.config).gate(read_wish(request.node))
     return machine_for(request.node, hyperv_image)
 
@@ -60,4 +61,5 @@ def hyperv_host(request: pytest.FixtureRequest) -> Offer:
     """What the host is and can do: ``facts`` in bytes and counts, ``capabilities`` with reasons."""
     from pytest_hyperv.lab import lab_of
 
+    report_machines(request.config)
     return lab_of(request.config).offer()

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_hyperv.fixtures import hyperv_host, hyperv_image, hyperv_vm, hyperv_vm_factory, psdirect
 from pytest_hyperv.options import MARKERS, OPTIONS, PREFIX
-from pytest_hyperv.stash import FIGURES, RUN, SETTINGS, WISH, WORKER_KEY, WRONG
-from pytest_hyperv.wishes import asks_for_machine, read_wish
+from pytest_hyperv.stash import FIGURES, RUN, SETTINGS, WORKER_KEY, WRONG
+from pytest_hyperv.wishes import asks_for_machine, read_wish, report_machines
 
 __all__ = ["hyperv_host", "hyperv_image", "hyperv_vm", "hyperv_vm_factory", "psdirect"]
-
-PACKAGE = f"{Path(__file__).parent}{os.sep}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -87,48 +84,18 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Read again what has markers now: a conftest may have added some. A wrong one is told when its test is set up."""
     asking = [item for item in items if asks_for_machine(item)]
     if asking:
         from pytest_hyperv.errors import MarkerError
 
+        report_machines(config)
         for item in asking:
             try:
                 read_wish(item)
             except MarkerError as error:
                 item.stash[WRONG] = error
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip, or with ``--hyperv-strict`` fail, a test that this host cannot run, with every reason."""
-    if WRONG in item.stash:
-        raise item.stash[WRONG]
-    if WISH in item.stash:
-        from pytest_hyperv.lab import lab_of
-
-        lab_of(item.config).gate(item.stash[WISH])
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A machine that could not be made is told in one paragraph, a test that cannot run here where it stands."""
-    report = yield
-    if call.excinfo is None:
-        return report
-    if report.skipped:
-        if isinstance(report.longrepr, tuple) and report.longrepr[0].startswith(PACKAGE):
-            path, line = item.reportinfo()[:2]
-            report.longrepr = (os.fspath(path), (line or 0) + 1, report.longrepr[2])
-    elif call.when != "call":
-        from pytest_hyperv.errors import HypervError
-
-        error = call.excinfo.value
-        if isinstance(error, HypervError):
-            report.longrepr = f"{type(error).__name__}: {error}"
-    return report
 
 
 @pytest.hookimpl(trylast=True)

@@ -30,3 +30,11 @@ def read_wish(item: pytest.Item) -> Wish:
         del item.stash[WISH]
     wish = item.stash[WISH] = wish_of(marks_of(item), item.config.stash[SETTINGS])
     return wish
+
+
+def report_machines(config: pytest.Config) -> None:
+    """Have tests gated and reported as those with machines are, from now on."""
+    from pytest_hyperv import reporting
+
+    if not config.pluginmanager.is_registered(reporting):
+        config.pluginmanager.register(reporting, reporting.__name__)

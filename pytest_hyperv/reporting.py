@@ -1,0 +1,44 @@
+"""The hooks of tests with machines: what this host cannot run is skipped, what goes wrong is told in one paragraph.
+
+Registered once a run turns out to have such tests, so that every other run is spared the calls.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from pytest_hyperv.errors import HypervError
+from pytest_hyperv.stash import WISH, WRONG
+
+PACKAGE = f"{Path(__file__).parent}{os.sep}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or with ``--hyperv-strict`` fail, a test that this host cannot run, with every reason."""
+    if WRONG in item.stash:
+        raise item.stash[WRONG]
+    if WISH in item.stash:
+        from pytest_hyperv.lab import lab_of
+
+        lab_of(item.config).gate(item.stash[WISH])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell a machine that could not be made in one paragraph, and a test that cannot run here where it stands."""
+    report = yield
+    if call.excinfo is None:
+        return report
+    if report.skipped:
+        if isinstance(report.longrepr, tuple) and report.longrepr[0].startswith(PACKAGE):
+            path, line = item.reportinfo()[:2]
+            report.longrepr = (os.fspath(path), (line or 0) + 1, report.longrepr[2])
+    elif call.when != "call" and isinstance(call.excinfo.value, HypervError):
+        report.longrepr = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}"
+    return report
