@@ -18,7 +18,7 @@ hypothesis.settings.load_profile("shared machine")
 def road(request: pytest.FixtureRequest) -> roads.Road:
     """Each road that leads to a PowerShell."""
     taken: roads.Road = request.param
-    taken.prepare()
+    taken.prepare(request.config)
     return taken
 
 
@@ -26,7 +26,7 @@ def road(request: pytest.FixtureRequest) -> roads.Road:
 def peer_road(request: pytest.FixtureRequest) -> roads.Road:
     """Each road at whose end the peer stands, which has faults on demand."""
     taken: roads.Road = request.param
-    taken.prepare()
+    taken.prepare(request.config)
     return taken
 
 

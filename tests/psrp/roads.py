@@ -17,6 +17,7 @@ import pytest
 from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.psrp.pipes import Pipe, ProcessPipe, StreamPipe
 from tests.psrp import remote_pipes
+from tests.psrp.guest_road import GUEST
 
 PROJECT = Path(__file__).parents[2]
 """The folder from which the peer is started."""
@@ -31,7 +32,8 @@ def peer_argv(*options: str) -> list[str]:
 class Road:
     """One way to a PowerShell. ``pipe`` gives a connected pipe and afterwards ends whatever served it alone.
 
-    What serves every pipe of the road is started by ``prepare``, once.
+    What serves every pipe of the road is started by ``prepare``, once; it may skip the test. ``sessions`` is for roads
+    on which a session is not simply opened on a pipe: it gets how many runspaces are wanted.
     ``real`` is true where an engine answers and not the peer: tests of faults do not run there. A road that cannot be
     taken here says why in ``unavailable``.
     """
@@ -41,11 +43,16 @@ class Road:
     real: bool = False
     ahead: bool = False
     unavailable: str = ""
-    prepare: Callable[[], object] = bool
+    prepare: Callable[[pytest.Config], object] = bool
+    sessions: Callable[[int], AbstractContextManager[Session]] | None = None
 
     @contextlib.contextmanager
     def session(self, *, max_runspaces: int = 1) -> Iterator[Session]:
         """An open session, closed afterwards."""
+        if self.sessions is not None:
+            with self.sessions(max_runspaces) as session:
+                yield session
+            return
         with (
             self.pipe() as pipe,
             Session.open(
@@ -98,20 +105,21 @@ ROADS: list[Road] = [
         "winrs-basic-https",
         lambda: remote_pipes.winrs_pipe(peer_argv(), "basic", "https"),
         ahead=True,
-        prepare=lambda: remote_pipes.served_by_winrm(tuple(peer_argv())),
+        prepare=lambda _: remote_pipes.served_by_winrm(tuple(peer_argv())),
     ),
     Road(
         "winrs-ntlm-http",
         lambda: remote_pipes.winrs_pipe(peer_argv(), "ntlm", "http"),
         ahead=True,
-        prepare=lambda: remote_pipes.served_by_winrm(tuple(peer_argv())),
+        prepare=lambda _: remote_pipes.served_by_winrm(tuple(peer_argv())),
     ),
     Road(
         "psdirect",
         lambda: remote_pipes.psdirect_pipe(peer_argv()),
         unavailable=remote_pipes.UNIX_SOCKETS_MISSING,
-        prepare=lambda: remote_pipes.served_by_psdirect(tuple(peer_argv())),
+        prepare=lambda _: remote_pipes.served_by_psdirect(tuple(peer_argv())),
     ),
+    Road("guest", GUEST.pipe, prepare=GUEST.prepare, sessions=GUEST.session),
     Road("pwsh", pwsh_pipe, real=True, unavailable="" if shutil.which("pwsh") else "no pwsh on PATH"),
 ]
 

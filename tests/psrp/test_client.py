@@ -12,9 +12,9 @@ from pytest_hyperv.errors import CmdletError, CommandFailed, CommandTimeout, Ses
 from pytest_hyperv.psrp.calls import Call, Command, Script, Select
 from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.psrp.dotnet import Char, Credential, PSObject, ScriptText, Uri, Version, Xml
-from pytest_hyperv.psrp.pipes import Pipe
 from pytest_hyperv.psrp.secret import Secret
 from pytest_hyperv.psrp.values import UnsendableValue
+from tests.psrp.lasting_pipe import LastingPipe
 from tests.psrp.peer import vocabulary
 from tests.psrp.roads import Road
 
@@ -260,33 +260,9 @@ def test_closing_stops_what_runs(road: Road) -> None:
         session.close()
 
 
-class Kept:
-    """A pipe that survives the session on it."""
-
-    def __init__(self, inner: Pipe) -> None:
-        self.inner = inner
-        self.open = True
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    def send(self, data: bytes, timeout: float) -> None:
-        self.inner.send(data, timeout)
-
-    def receive(self, timeout: float) -> bytes | None:
-        return self.inner.receive(min(timeout, 0.05)) if self.open else b""
-
-    def diagnosis(self) -> str:
-        return self.inner.diagnosis()
-
-    def close(self) -> None:
-        self.open = False
-
-
 def test_an_open_session_is_adopted_by_its_guid(road: Road) -> None:
     with road.pipe() as pipe:
-        first = Session.open(Kept(pipe), timeout=60, ahead=road.ahead)
+        first = Session.open(LastingPipe(pipe), timeout=60, ahead=road.ahead)
         first.run(Script(vocabulary.KEEP, "still here"))
         first.run(Script(vocabulary.SECRET, Secret("one key")))
         identity = first.leave()

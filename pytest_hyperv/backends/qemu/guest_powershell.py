@@ -86,18 +86,28 @@ class GuestPowerShell:
         if self._connected is not None:
             _shut(self._connected, socket.SHUT_RDWR)
 
-    def _pipe(self, *, served: bool) -> StreamPipe:
-        self._served = served
-        self._connected = self._connect()
-        return StreamPipe(self._connected, name=f"PowerShell of {self._name}")
+    def start(self, guest: GuestSession) -> StreamPipe:
+        """Start a PowerShell in place of the one that may be there: the pipe to it, for whoever opens a session on it.
 
-    def _open(self, guest: GuestSession, timeout: float) -> Session:
+        That pipe must be closed before ``session`` is called again. Raises GuestError when the guest has no ``pwsh``.
+        """
+        self.drop(SessionLost(f"another PowerShell was started in {self._name}"))
+        self._session = None
         pipe = self._pipe(served=False)
         try:
             start_powershell(guest, self._name)
         except BaseException:
             pipe.close()
             raise
+        return pipe
+
+    def _pipe(self, *, served: bool) -> StreamPipe:
+        self._served = served
+        self._connected = self._connect()
+        return StreamPipe(self._connected, name=f"PowerShell of {self._name}")
+
+    def _open(self, guest: GuestSession, timeout: float) -> Session:
+        pipe = self.start(guest)
         try:
             return Session.open(pipe, timeout=timeout, host=self._name)
         except SessionLost as lost:

@@ -17,6 +17,7 @@ from pytest_hyperv.backends.qemu.qmp import Event, Monitor
 from pytest_hyperv.errors import GuestCrashed, HostError, HypervError, MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.psrp.client import Session
+from pytest_hyperv.psrp.pipes import StreamPipe
 
 GOING_DOWN = 90.0
 """Seconds a guest that said goodbye may take until it is down."""
@@ -105,6 +106,11 @@ class Life:
         with self._lock:
             self.fail_if_dead()
             return self._powershell.session(lambda: self.session(timeout), timeout)
+
+    def powershell_pipe(self, timeout: float) -> StreamPipe:
+        """The pipe to a PowerShell that is started anew in the guest; see GuestPowerShell.start."""
+        with self._lock:
+            return self._powershell.start(self.session(timeout))
 
     def pause(self) -> None:
         """Stop the processors, between two PowerShell calls rather than within one."""

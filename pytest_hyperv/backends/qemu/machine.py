@@ -19,6 +19,7 @@ from pytest_hyperv.errors import HostError, MachineError, MachineStateError, Ses
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.psrp.client import Session
+from pytest_hyperv.psrp.pipes import StreamPipe
 from pytest_hyperv.spec import MachineSpec
 
 LAYERS = "layers"
@@ -80,6 +81,13 @@ class QemuMachine:
     def powershell(self) -> Session:
         """The PowerShell session in the guest, adopted or opened when it is first asked for."""
         return self._living().powershell(REOPEN)
+
+    def powershell_pipe(self) -> StreamPipe:
+        """The pipe to a PowerShell that is started anew, for a session that is unlike the machine's own.
+
+        It takes the place of that one, and must be closed before ``powershell`` is used again.
+        """
+        return self._living().powershell_pipe(REOPEN)
 
     def why(self, lost: SessionLost) -> Exception:
         """What really ended a session: the guest's death, when that is what happened."""
@@ -158,6 +166,7 @@ class QemuMachine:
         self._end_life()
         if self._top is not None:
             self._top.unlink()
+            self._top = None
         self._below = bundle.layers
         try:
             self._new_top(bundle.folder / overlay.TEMPLATE)
