@@ -284,6 +284,29 @@ class Kept:
         self.open = False
 
 
+class Counting(Kept):
+    """A pipe that counts the pieces sent."""
+
+    sent = 0
+
+    def send(self, data: bytes, timeout: float) -> None:
+        self.sent += 1
+        super().send(data, timeout)
+
+
+def test_a_call_that_was_announced_ahead_is_one_piece(road: Road) -> None:
+    with road.pipe() as pipe:
+        counting = Counting(pipe)
+        session = Session.open(counting, timeout=60, ahead=True)
+        pieces = []
+        for turn in range(4):
+            before = counting.sent
+            assert session.run(Script(vocabulary.ECHO, turn)).one == turn
+            pieces.append(counting.sent - before)
+        session.leave()
+    assert pieces == [2, 1, 1, 1]
+
+
 def test_an_open_session_is_adopted_by_its_guid(road: Road) -> None:
     with road.pipe() as pipe:
         first = Session.open(Kept(pipe), timeout=60, ahead=road.ahead)

@@ -44,6 +44,7 @@ class Running:
         self.input: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.late_state = False
+        self.tells_its_end = True
         self.heard = 0
 
     @property
@@ -155,7 +156,8 @@ class Running:
 
         def change(pipeline: psrpcore.ServerPipeline) -> None:
             pipeline.state = state
-            pipeline.prepare_message(message, message_type=ps.PSRPMessageType.PipelineState)
+            if self.tells_its_end:
+                pipeline.prepare_message(message, message_type=ps.PSRPMessageType.PipelineState)
 
         self.write(change)
 
