@@ -129,6 +129,19 @@ def test_input_is_streamed_object_by_object(session: Session) -> None:
     assert session.run(Script(vocabulary.DOUBLE), input=(number for number in (1, 2, 3))).output == [2, 4, 6]
 
 
+def test_output_comes_while_input_still_goes_out(session: Session) -> None:
+    given: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(2000):
+            given.append(number)
+            yield number
+
+    with session.start(Script(vocabulary.DOUBLE), input=numbers()) as running:
+        assert next(running.items()).value == 0
+        assert len(given) < 2000
+
+
 def test_large_bytes_go_in_as_pieces_and_none_is_lost(session: Session) -> None:
     assert session.run(Script(vocabulary.SUM), input=bytes(5_000_001)).one == 5_000_001
 
