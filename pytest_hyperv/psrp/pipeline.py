@@ -211,6 +211,8 @@ class RunningCall:
     def _put(self, groups: Groups) -> bool:
         """Send more of the running pipeline; False when it ended before all was sent."""
         with self._deadline_kept():
+            if self._over():
+                return False
             return self._connection.send_groups(self._route, groups, self._deadline, unless=self._over)
 
     def _over(self) -> bool:

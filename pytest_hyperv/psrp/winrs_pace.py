@@ -18,8 +18,8 @@ _LONGEST_SEND = 0.02
 """Seconds after which a Send no longer holds the Receive back: the process may be blocked on its own output."""
 _LINGER = 0.005
 """Seconds for which, where answers come in pieces, the next request is awaited after one."""
-_SHORTEST, _LONGEST = 0.001, 0.02
-_SPARE, _SHRINK = 1.1, 0.995
+_SHORTEST, _LONGEST = 0.001, 0.012
+_SPARE, _SHRINK = 1.1, 0.99
 """The hold is what the last piece of an answer took and a little more; it shrinks with every answer in one piece."""
 
 

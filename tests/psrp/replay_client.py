@@ -252,6 +252,6 @@ def _sendable(value: Any) -> Any:
 def input_of(talk: Talk) -> list[Any] | None:
     """The recorded input objects; None for a pipeline without input."""
     events = [event_of(message) for message in talk.said]
-    if not any(isinstance(event, psrpcore.EndOfPipelineInputEvent) for event in events):
+    if any(isinstance(event, psrpcore.CreatePipelineEvent) and event.pipeline.no_input for event in events):
         return None
     return [from_wire(event.data) for event in events if isinstance(event, psrpcore.PipelineInputEvent)]

@@ -129,6 +129,19 @@ def test_input_is_streamed_object_by_object(session: Session) -> None:
     assert session.run(Script(vocabulary.DOUBLE), input=(number for number in (1, 2, 3))).output == [2, 4, 6]
 
 
+def test_output_comes_while_input_still_goes_out(session: Session) -> None:
+    given: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(2000):
+            given.append(number)
+            yield number
+
+    with session.start(Script(vocabulary.DOUBLE), input=numbers()) as running:
+        assert next(running.items()).value == 0
+        assert len(given) < 2000
+
+
 def test_large_bytes_go_in_as_pieces_and_none_is_lost(session: Session) -> None:
     assert session.run(Script(vocabulary.SUM), input=bytes(5_000_001)).one == 5_000_001
 
@@ -258,6 +271,29 @@ def test_closing_stops_what_runs(road: Road) -> None:
         with pytest.raises(SessionLost, match="closed"):
             session.run(Script(vocabulary.ECHO, "late"))
         session.close()
+
+
+class CountingPipe(LastingPipe):
+    """A pipe that counts the pieces sent."""
+
+    sent = 0
+
+    def send(self, data: bytes, timeout: float) -> None:
+        self.sent += 1
+        super().send(data, timeout)
+
+
+def test_a_call_that_was_announced_ahead_is_one_piece(road: Road) -> None:
+    with road.pipe() as pipe:
+        counting = CountingPipe(pipe)
+        session = Session.open(counting, timeout=60, ahead=True)
+        pieces = []
+        for turn in range(4):
+            before = counting.sent
+            assert session.run(Script(vocabulary.ECHO, turn)).one == turn
+            pieces.append(counting.sent - before)
+        session.leave()
+    assert pieces == [2, 1, 1, 1]
 
 
 def test_an_open_session_is_adopted_by_its_guid(road: Road) -> None:

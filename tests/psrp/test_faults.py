@@ -81,6 +81,15 @@ def test_a_session_whose_pipeline_does_not_stop_is_ended(peer_road: Road) -> Non
             session.run(Script(vocabulary.ECHO, "later"))
 
 
+def test_a_pipeline_that_is_closed_without_a_last_state_has_stopped(peer_road: Road) -> None:
+    with peer_road.pipe() as pipe:
+        session = Session.open(pipe, timeout=20)
+        running = session.start(fault("no-state"), timeout=20)
+        assert next(running.items()).value == "started"
+        session.close()
+        assert running.result().stopped
+
+
 def test_a_close_that_is_never_acknowledged_is_bounded(peer_road: Road) -> None:
     with peer_road.pipe() as pipe:
         session = Session.open(pipe, timeout=20)

@@ -129,7 +129,11 @@ def send_until_lost(pipe: WinRSPipe) -> None:
         pipe.send(b"x", PATIENCE)
 
 
-def test_a_send_that_an_ended_process_cannot_take_says_why_it_ended(endpoint: Endpoint, certificate: Path) -> None:
+def test_a_send_that_an_ended_process_cannot_take_says_why_it_ended(
+    endpoint: Endpoint, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winrs, "_LAST_WORDS", PATIENCE)
+    endpoint.misbehave("Receive", "slow")
     with (
         opened(endpoint, certificate, "ntlm", "http", "complain") as pipe,
         pytest.raises(SessionLost, match="no such thing; exit code 7"),

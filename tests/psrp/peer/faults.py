@@ -66,6 +66,12 @@ def _stubborn(running: Running) -> None:
     threading.Event().wait()
 
 
+def _no_state(running: Running) -> None:
+    running.tells_its_end = False
+    running.output("started")
+    running.sleep(600)
+
+
 def _no_close_ack(running: Running) -> None:
     running.server.silent.add("CloseAck")
 
@@ -131,6 +137,7 @@ _KINDS: dict[str, Callable[[Running], Any]] = {
     "no-input": _stay,
     "silence": _silence,
     "stubborn": _stubborn,
+    "no-state": _no_state,
     "no-close-ack": _no_close_ack,
     "late-state": _late_state,
     "garbage": _garbage,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import queue
 import sys
@@ -44,6 +45,7 @@ class Running:
         self.input: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.late_state = False
+        self.tells_its_end = True
         self.heard = 0
 
     @property
@@ -155,7 +157,8 @@ class Running:
 
         def change(pipeline: psrpcore.ServerPipeline) -> None:
             pipeline.state = state
-            pipeline.prepare_message(message, message_type=ps.PSRPMessageType.PipelineState)
+            if self.tells_its_end:
+                pipeline.prepare_message(message, message_type=ps.PSRPMessageType.PipelineState)
 
         self.write(change)
 
@@ -247,13 +250,15 @@ class Server:
             self.wire.mark("DataAck", guid)
 
     def _decoded(self, guid: uuid.UUID, payload: bytes) -> list[Any]:
+        """Only this thread decodes; the lock is for the answers that messages of the session queue in the pool."""
         events = []
-        with self._lock:
+        with self._lock if guid == ZERO else contextlib.nullcontext():
             pipeline_id = None if guid == ZERO else guid
             self.pool.receive_data(psrpcore.PSRPPayload(payload, psrpcore.StreamType.default, pipeline_id))
             while (event := self.pool.next_event()) is not None:
                 events.append(event)
-                self._flush()
+                if guid == ZERO:
+                    self._flush()
         return events
 
     def _handle(self, guid: uuid.UUID, event: Any) -> None:
