@@ -123,10 +123,6 @@ class Life:
         self.monitor.execute("cont")
         self._paused = False
 
-    def expect_end(self) -> None:
-        """Say that the process is about to end on purpose."""
-        self._ending = True
-
     def wait_for_end(self, timeout: float) -> bool:
         """Wait until the process has ended; False when ``timeout`` seconds were not enough."""
         return self._instance.wait(timeout)
