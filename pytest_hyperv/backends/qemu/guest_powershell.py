@@ -29,12 +29,15 @@ port=/dev/virtio-ports/$1 unit=$2 log=$3
 command -v pwsh > /dev/null || exit 3
 serve='exec pwsh -NoLogo -NoProfile -s <>"$0" >&0 2>"$1"'
 if [ -d /run/systemd/system ] && command -v systemd-run > /dev/null; then
-  systemctl stop "$unit" 2> /dev/null
   exec systemd-run --quiet --collect --unit="$unit" -E HOME=/root -p OOMPolicy=continue sh -c "$serve" "$port" "$log"
 fi
 cd / && HOME=/root setsid sh -c "$serve" "$port" "$log" < /dev/null > /dev/null 2>&1 &
 """
 """A service of its own, where systemd rules: what a session starts must not be stopped with that session."""
+
+
+STOP = 'systemctl stop "$1" 2> /dev/null; true'
+"""Elsewhere it ends by itself when the host hangs up."""
 
 
 class GuestPowerShell:
@@ -93,13 +96,21 @@ class GuestPowerShell:
         """
         self.drop(SessionLost(f"another PowerShell was started in {self._name}"))
         self._session = None
+        self._hang_up_for_good(guest)
         pipe = self._pipe(served=False)
         try:
-            start_powershell(guest, self._name)
+            _start_powershell(guest, self._name)
         except BaseException:
             pipe.close()
             raise
         return pipe
+
+    def _hang_up_for_good(self, guest: GuestSession) -> None:
+        """Stop what serves the port, then hang up: QEMU throws away what was still under way, and nothing follows."""
+        guest.run(["sh", "-c", STOP, "sh", UNIT], timeout=START_WITHIN)
+        if self._connected is None:
+            self._connected = self._connect()
+        self._connected.close()
 
     def _pipe(self, *, served: bool) -> StreamPipe:
         self._served = served
@@ -115,8 +126,8 @@ class GuestPowerShell:
             raise SessionLost(f"{lost.message}\n{said}".rstrip(), hint=lost.hint) from lost
 
 
-def start_powershell(guest: GuestSession, name: str) -> None:
-    """Start PowerShell on its port in the guest, in place of one that runs; it takes half a minute under emulation.
+def _start_powershell(guest: GuestSession, name: str) -> None:
+    """Start PowerShell on its port in the guest, where none is running; it takes half a minute under emulation.
 
     Raises GuestError when the guest has no ``pwsh``.
     """
