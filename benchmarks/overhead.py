@@ -48,20 +48,23 @@ class Cost:
 
 def environments(folder: Path) -> dict[str, Path]:
     """The interpreter of each environment; those that an earlier run left in ``folder`` are used again."""
-    distribution = importlib.metadata.distribution("pytest-hyperv")
-    requires = [each for each in distribution.requires or () if "extra ==" not in each]
     pytest = f"pytest=={importlib.metadata.version('pytest')}"
-    contents = {"bare": [pytest], "needs": [pytest, *requires], "plugin": [pytest, *requires, str(ROOT)]}
-    interpreters = {}
-    for name, packages in contents.items():
-        interpreters[name] = folder / name / "bin" / "python"
-        if not interpreters[name].exists():
-            print(f"making the environment {name!r} ...", flush=True)
-            subprocess.run([sys.executable, "-m", "venv", folder / name], check=True)
-            pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([interpreters[name], *pip, *packages], check=True, stderr=subprocess.DEVNULL)
-    interpreters["bare again"] = interpreters["bare"]
-    return interpreters
+    plugin = environment(folder / "plugin", [pytest, str(ROOT)])
+    freeze: list[str | Path] = [plugin, "-m", "pip", "freeze", "--exclude", "pytest-hyperv"]
+    needed = subprocess.run(freeze, check=True, capture_output=True, text=True).stdout.split()
+    bare = environment(folder / "bare", [pytest])
+    return {"plugin": plugin, "needs": environment(folder / "needs", needed), "bare": bare, "bare again": bare}
+
+
+def environment(folder: Path, packages: Sequence[str]) -> Path:
+    """The interpreter of a virtual environment with these packages."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        print(f"making the environment {folder.name!r} ...", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([python, *pip, *packages], check=True, stderr=subprocess.DEVNULL)
+    return python
 
 
 def suite(folder: Path) -> None:

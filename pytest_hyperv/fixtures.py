@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_hyperv.stash import SETTINGS, WISH
-from pytest_hyperv.wishes import read_wish, report_machines
-
 if TYPE_CHECKING:
     from pytest_hyperv.capabilities import Offer
     from pytest_hyperv.lending import MachineFactory
@@ -20,6 +17,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def hyperv_image(request: pytest.FixtureRequest) -> str:
     """The golden image of machines whose marker names none. Override it to choose one for a package or module."""
+    from pytest_hyperv.stash import SETTINGS
+
     return request.config.stash[SETTINGS].image
 
 
@@ -28,6 +27,8 @@ def hyperv_vm(request: pytest.FixtureRequest, hyperv_image: str) -> VirtualMachi
     """A running machine made as the test's ``hyperv`` marker says: this test's own, or shared as its ``reset`` says."""
     from pytest_hyperv.lab import lab_of
     from pytest_hyperv.lending import machine_for
+    from pytest_hyperv.stash import WISH
+    from pytest_hyperv.wishes import read_wish, report_machines
 
     if WISH not in request.node.stash:  # asked for by name, while the test runs
         report_machines(request.config)
@@ -60,6 +61,7 @@ def psdirect(hyperv_vm: VirtualMachine, request: pytest.FixtureRequest) -> Power
 def hyperv_host(request: pytest.FixtureRequest) -> Offer:
     """What the host is and can do: ``facts`` in bytes and counts, ``capabilities`` with reasons."""
     from pytest_hyperv.lab import lab_of
+    from pytest_hyperv.wishes import report_machines
 
     report_machines(request.config)
     return lab_of(request.config).offer()

@@ -14,8 +14,6 @@ import pytest
 
 from pytest_hyperv.fixtures import hyperv_host, hyperv_image, hyperv_vm, hyperv_vm_factory, psdirect
 from pytest_hyperv.options import MARKERS, OPTIONS, PREFIX
-from pytest_hyperv.stash import FIGURES, RUN, SETTINGS, WORKER_KEY, WRONG
-from pytest_hyperv.wishes import asks_for_machine, read_wish, report_machines
 
 __all__ = ["hyperv_host", "hyperv_image", "hyperv_vm", "hyperv_vm_factory", "psdirect"]
 
@@ -50,6 +48,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Settings; one that cannot be used ends the run here."""
     from pytest_hyperv.errors import SettingsError
     from pytest_hyperv.settings import resolve
+    from pytest_hyperv.stash import SETTINGS
 
     config = session.config
     try:
@@ -60,12 +59,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """The settings that were given, each with its origin."""
+    from pytest_hyperv.stash import SETTINGS
+
     return f"{PREFIX}: {', '.join(config.stash[SETTINGS].told()) or 'default settings'}"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Read the markers of what was collected; a wrong one is a collection error that names the test."""
+    from pytest_hyperv.wishes import asks_for_machine, read_wish
+
     report = yield
     asking = [node for node in report.result or () if isinstance(node, pytest.Item) and asks_for_machine(node)]
     if asking:
@@ -86,9 +89,12 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Read again what has markers now: a conftest may have added some. A wrong one is told when its test is set up."""
+    from pytest_hyperv.wishes import asks_for_machine, read_wish, report_machines
+
     asking = [item for item in items if asks_for_machine(item)]
     if asking:
         from pytest_hyperv.errors import MarkerError
+        from pytest_hyperv.stash import WRONG
 
         report_machines(config)
         for item in asking:
@@ -101,6 +107,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End what is left of the machines, and hand the figures on."""
+    from pytest_hyperv.stash import FIGURES, RUN
+
     if RUN in session.config.stash or FIGURES in session.config.stash:
         from pytest_hyperv import summary
 
@@ -110,6 +118,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take over the figures of an xdist worker."""
+    from pytest_hyperv.stash import WORKER_KEY
+
     output = getattr(node, "workeroutput", None) or {}
     if WORKER_KEY in output:
         from pytest_hyperv import summary
@@ -119,6 +129,8 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """What ran where, and what could not be ended."""
+    from pytest_hyperv.stash import FIGURES
+
     if FIGURES in config.stash:
         from pytest_hyperv import summary
 
