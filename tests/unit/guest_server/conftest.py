@@ -7,6 +7,7 @@ import select
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,6 +21,21 @@ from pytest_hyperv.backends.qemu.guest_wire import SYNC, SYNCED, TOKEN
 PROGRAM = Path(str(files("pytest_hyperv.backends.qemu") / "guest_server.pl"))
 ANSWER = 20.0
 """Seconds a busy machine may take for what takes milliseconds."""
+
+
+_BEFORE: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def threads_of_others() -> None:
+    """Note the threads that a test finds: machines that other tests of this process share have readers too."""
+    _BEFORE.clear()
+    _BEFORE.update(threading.enumerate())
+
+
+def reading_threads() -> list[threading.Thread]:
+    """The readers of sessions that this test has opened and that still run."""
+    return [each for each in threading.enumerate() if each.name == "pytest-hyperv-guest" and each not in _BEFORE]
 
 
 @dataclass
@@ -91,7 +107,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     yield start
     for server in started:
         server.process.terminate()
-        server.process.wait(ANSWER)
+        server.process.wait(3 * ANSWER)
 
 
 @pytest.fixture

@@ -16,11 +16,7 @@ from pytest_hyperv.backends.qemu.guest_connection import Listener
 from pytest_hyperv.backends.qemu.guest_server import GRACE, GuestServer
 from pytest_hyperv.backends.qemu.guest_wire import SYNC, Kind, RunFlags, encode, run_payload
 from pytest_hyperv.errors import CommandTimeout, GuestCrashed, SessionLost
-from tests.unit.guest_server.conftest import ANSWER, LocalServer, gone, synchronise
-
-
-def reading_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "pytest-hyperv-guest"]
+from tests.unit.guest_server.conftest import ANSWER, LocalServer, gone, reading_threads, synchronise
 
 
 def pid_of(text: tuple[int, bytes] | None) -> int:

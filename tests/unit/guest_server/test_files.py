@@ -25,7 +25,11 @@ def read(session: GuestServer, path: Path) -> bytes:
     return b"".join(session.read_file(str(path), timeout=ANSWER))
 
 
-@pytest.mark.parametrize("data", [b"", b"\0", bytes(range(256)) * 5000, SYNC + b"t" * 16 + SYNC[:7]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\0", bytes(range(256)) * 5000, SYNC + b"t" * 16 + SYNC[:7]],
+    ids=["nothing", "a NUL", "every byte", "a synchronisation"],
+)
 def test_what_was_written_is_read(session: GuestServer, tmp_path: Path, data: bytes) -> None:
     write(session, tmp_path / "file", data)
     assert (tmp_path / "file").read_bytes() == data

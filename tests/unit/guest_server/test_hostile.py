@@ -26,7 +26,7 @@ from pytest_hyperv.backends.qemu.guest_wire import (
     encode,
 )
 from pytest_hyperv.errors import GuestError, SessionLost
-from tests.unit.guest_server.conftest import ANSWER, LocalServer, synchronise
+from tests.unit.guest_server.conftest import ANSWER, LocalServer, reading_threads, synchronise
 
 LETTERS = [bytes([code]) for code in range(256)]
 HELLO = encode(Kind.HELLO, 0, struct.pack(">III", VERSION, 1 << 20, 1))
@@ -92,7 +92,7 @@ def test_whatever_a_guest_sends_only_the_session_is_lost(before: bytes, after: b
             session.run(["anything"], timeout=ANSWER)
         session.close()
         guest.result(ANSWER)
-    assert not [thread for thread in threading.enumerate() if thread.name == "pytest-hyperv-guest"]
+    assert not reading_threads()
 
 
 def answer_of(frame: bytes) -> SessionLost:
