@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -142,7 +143,7 @@ def _fetch(packages: Path, wheels: Path) -> None:
     matching = [f"--platform={name}" for name in PLATFORMS]
     run_program(
         [
-            *("python3", "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--python-version=3.11"),
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--python-version=3.11"),
             *(*matching, f"--dest={wheels}", *LIBRARIES),
         ],
         timeout=FETCH,
