@@ -44,11 +44,11 @@ def killed_run(pytester: pytest.Pytester, cache: Path, source: str = A_LONG_TEST
     )
     ledger = Ledger(cache / "machines")
     try:
-        wait_until(lambda: (pytester.path / "running").exists() and len(alive(ledger.records())) >= 2)
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait(30)
-    try:
+        try:
+            wait_until(lambda: (pytester.path / "running").exists() and len(alive(ledger.records())) >= 2)
+        finally:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait(30)
         yield ledger.records()
     finally:
         ledger.reap()
