@@ -8,7 +8,8 @@ difference between two equal environments looks like on this machine. All byte c
 
 A ratio is that of the medians of all rounds; its interval holds 95 % of the ratios of rounds drawn again (bootstrap).
 Processor time is that of pytest's process; on a machine that does other work it is the steadier one, and its lower
-quartile, from the rounds that were disturbed least, steadier still.
+quartile, from the rounds that were disturbed least, steadier still. ``--instructions`` has valgrind count what the
+processor executes instead, once for each environment: hundred times slower, and the same on a busy machine.
 """
 
 from __future__ import annotations
@@ -149,11 +150,38 @@ def report(command: str, measured: Sequence[dict[str, Cost]], chance: random.Ran
     return met
 
 
+def instructions(python: Path, options: Sequence[str], folder: Path) -> int:
+    """How many instructions one run of pytest executes, with the same hash seed every time."""
+    run(python, options, folder)
+    counted: list[str | Path] = [
+        "valgrind",
+        "--tool=callgrind",
+        "--callgrind-out-file=/dev/null",
+        python,
+        "-m",
+        "pytest",
+        *options,
+    ]
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONHASHSEED": "0"}
+    done = subprocess.run(counted, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    (line,) = [line for line in done.stderr.splitlines() if "Collected :" in line]
+    return int(line.split()[-1])
+
+
+def report_instructions(command: str, counts: dict[str, int]) -> bool:
+    """Print what each environment executes; returns whether the target is met where it is judged."""
+    print(f"\n{command}: " + ", ".join(f"{name} {count / 1e6:.1f} million" for name, count in counts.items()))
+    for what, against in ROWS:
+        print(f"{what} / {against}, instructions: {counts[what] / counts[against]:.4f}")
+    return counts[JUDGED[0]] <= TARGET * counts[JUDGED[1]]
+
+
 def main() -> int:
     """Measure and print; the exit status is 1 when a target is missed."""
     parser = argparse.ArgumentParser(description="What the plugin costs a run without machines.")
     parser.add_argument("--rounds", type=int, default=40, help="rounds of each command")
     parser.add_argument("--only", choices=COMMANDS, help="measure this command alone")
+    parser.add_argument("--instructions", action="store_true", help="count instructions with valgrind, once")
     parser.add_argument("--folder", type=Path, help="keep the environments here, and use those that are there")
     given = parser.parse_args()
     chance = random.Random(0)
@@ -164,11 +192,16 @@ def main() -> int:
         folder = given.folder or Path(scratch) / "environments"
         folder.mkdir(parents=True, exist_ok=True)
         interpreters = environments(folder.absolute())
-        met = [
-            report(command, rounds_of(interpreters, options, tests, given.rounds, chance), chance)
-            for command, options in COMMANDS.items()
-            if given.only in (None, command)
-        ]
+        met = []
+        for command, options in COMMANDS.items():
+            if given.only not in (None, command):
+                continue
+            if given.instructions:
+                counts = {name: instructions(python, options, tests) for name, python in interpreters.items()}
+                met.append(report_instructions(command, counts))
+            else:
+                measured = rounds_of(interpreters, options, tests, given.rounds, chance)
+                met.append(report(command, measured, chance))
     return 0 if all(met) else 1
 
 
