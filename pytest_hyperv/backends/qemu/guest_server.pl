@@ -178,7 +178,7 @@ sub host_is_gone {
 
 sub host_is_back {
     my ($r, $w) = @_;
-    if ($listener) { accept $port, $listener or return; prepare_port() }
+    if ($listener) { vec $r, fileno $listener, 1 and accept $port, $listener or return; prepare_port() }
     else { $here = vec $w, fileno $port, 1 }
 }
 

@@ -107,7 +107,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     yield start
     for server in started:
         server.process.terminate()
-        server.process.wait(3 * ANSWER)
+        server.process.wait(ANSWER)
 
 
 @pytest.fixture
