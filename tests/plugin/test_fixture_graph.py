@@ -93,6 +93,14 @@ def test_a_machine_asked_for_by_name_while_the_test_runs_is_gated_and_given_back
     assert bed.left() == []
 
 
+def test_a_machine_asked_for_by_name_that_this_host_cannot_make_is_a_skip_of_that_test(bed: Bed) -> None:
+    bed.script(Script(missing={"uefi": "no firmware is installed"}))
+    bed.suite("def test_it(request):\n    request.getfixturevalue('hyperv_vm')")
+    result = bed.run()
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED [[]1] test_it.py:4: this host cannot: uefi: no firmware is installed"])
+
+
 def test_a_broader_fixture_cannot_take_a_tests_machine(bed: Bed) -> None:
     bed.suite(
         """
