@@ -1,4 +1,4 @@
-"""How long a test waits for a clean machine, beside what else QEMU offers: ``python benchmarks/reset.py [--rounds N]``.
+"""How long a test waits for a clean machine, beside what else QEMU offers: ``python -m benchmarks.reset [--rounds N]``.
 
 One run, one image, one machine kind, all roads in turn: cold boot, ``loadvm``, a clone made by hand, our reset, and our
 reset with a warm spare; then clones of a 512 MiB and a 4 GiB machine. Every road ends when the guest has answered,
