@@ -1,0 +1,1 @@
+"""A simulated Hyper-V host: documented cmdlets, bound as PowerShell binds them."""
