@@ -1,0 +1,1 @@
+"""Machines of a Hyper-V host, driven through one PowerShell session."""
