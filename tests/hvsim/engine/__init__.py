@@ -1,0 +1,1 @@
+"""What runs commands on the simulated host: pipelines, streams, errors, general cmdlets, and the values they handle."""
