@@ -48,6 +48,14 @@ def _memory(text: str) -> int:
     return parse_memory(text)
 
 
+def _host(text: str) -> str:
+    if text == "local":
+        return text
+    from pytest_hyperv.backends.hyperv.address import HostAddress
+
+    return str(HostAddress.parse(text))
+
+
 def _folder(text: str) -> Path | None:
     return Path(text).expanduser().absolute() if text else None
 
@@ -55,7 +63,7 @@ def _folder(text: str) -> Path | None:
 class Option(NamedTuple):
     """One setting: ``--hyperv-NAME``, ``PYTEST_HYPERV_NAME`` and the ini line ``hyperv_NAME``, the first one wins.
 
-    ``parse`` raises ValueError saying what is accepted.
+    ``parse`` raises ValueError, or SettingsError with a hint of its own, saying what is accepted.
     """
 
     name: str
@@ -91,4 +99,12 @@ OPTIONS = (
     ),
     Option("spares", _count(0), "machines kept warm for the next test while one runs", "1", "N"),
     Option("cache", _folder, "folder of images, states and machines", "", "DIR"),
+    Option("host", _host, "Hyper-V host: local, winrm://user@host or ssh://user@host", "local", "ADDRESS"),
+    Option(
+        "psdirect",
+        _choice("host", "native"),
+        "who opens PowerShell Direct: a process on the host, or this one, where it is the host (native)",
+        "host",
+        "WHO",
+    ),
 )

@@ -15,7 +15,8 @@ from pytest_hyperv.options import OPTIONS
 class Settings:
     """What this run was told. ``origins`` names, by option, where its value came from; memory is in bytes.
 
-    ``cache`` is None for this user's cache folder.
+    ``cache`` is None for this user's cache folder, ``host`` what
+    :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads.
     """
 
     backend: str
@@ -25,6 +26,8 @@ class Settings:
     strict: bool
     spares: int
     cache: Path | None
+    host: str
+    psdirect: str
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def told(self) -> list[str]:
@@ -55,10 +58,11 @@ def resolve(
         )
         try:
             values[option.name] = option.parse(text)
-        except ValueError as error:
+        except (ValueError, SettingsError) as error:
+            own = error if isinstance(error, SettingsError) else SettingsError(str(error))
             raise SettingsError(
-                f"{option.flag_name} ({origin}): {error}",
-                hint=f"{option.help}; the default is {option.default or 'chosen for this user'}.",
+                f"{option.flag_name} ({origin}): {own.message}",
+                hint=own.hint or f"{option.help}; the default is {option.default or 'chosen for this user'}.",
             ) from None
         origins[option.name] = origin
     return Settings(**values, origins=origins)

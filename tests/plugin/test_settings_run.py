@@ -60,6 +60,8 @@ WRONG = {
     "memory": ("4 giggles", "'4 giggles' is no size", "the default is 512MiB"),
     "cpus": ("0", "'0' is no whole number of at least 1", "the default is 1"),
     "spares": ("-1", "'-1' is no whole number of at least 0", "the default is 1"),
+    "host": ("winrm://admin:Pa55@hv01", "The address of a host holds no password", "one that belongs to a path as %40"),
+    "psdirect": ("guest", "'guest' is none of host, native", "the default is host"),
 }
 
 
@@ -83,6 +85,7 @@ def test_a_setting_that_cannot_be_used_ends_the_run_in_one_paragraph(
     assert told[1].startswith("Hint: ")
     assert told[1].endswith(f"{default}.")
     assert told[2:] == []
+    assert "Pa55" not in result.stdout.str() + result.stderr.str()
 
 
 def test_a_flag_is_read_in_words_and_refused_otherwise(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,8 @@ VALUES = {
     "strict": ["0", "TRUE", "no", "on"],
     "spares": ["0", "1", "7"],
     "cache": ["/a", "/b/c"],
+    "host": ["local", "winrm://admin@hv01", "ssh://hv02:2222"],
+    "psdirect": ["host", "native"],
 }
 PARSERS = {option.name: option.parse for option in OPTIONS}
 VARIABLES = {option.name: option.variable for option in OPTIONS}
@@ -52,7 +54,9 @@ def test_the_names_of_an_option_follow_one_prefix() -> None:
 
 def test_nothing_said_is_all_defaults() -> None:
     settings = resolved()
-    assert settings == Settings("auto", "debian-12", 512 * MIB, 1, strict=False, spares=1, cache=None)
+    assert settings == Settings(
+        "auto", "debian-12", 512 * MIB, 1, strict=False, spares=1, cache=None, host="local", psdirect="host"
+    )
     assert settings.told() == []
     assert set(settings.origins.values()) == {"default"}
 
@@ -103,6 +107,7 @@ def test_the_cache_may_begin_with_a_tilde_and_be_relative(monkeypatch: pytest.Mo
         ("cpus", "٣"),
         ("spares", "-1"),
         ("strict", "perhaps"),
+        ("psdirect", "guest"),
     ],
 )
 def test_a_wrong_value_names_the_option_its_place_what_is_accepted_and_the_default(name: str, text: str) -> None:
@@ -115,3 +120,16 @@ def test_a_wrong_value_names_the_option_its_place_what_is_accepted_and_the_defau
             resolved(*said)
         assert refused.value.message.startswith(f"--hyperv-{name} ({place}): {text!r} is n")
         assert "the default is " in refused.value.hint
+
+
+def test_a_host_is_kept_as_one_spelling_of_its_address() -> None:
+    assert resolved({"host": "winrm://hv01:5985?scheme=http&verify=yes"}).host == "winrm://hv01:5985/?scheme=http"
+
+
+def test_a_host_with_a_password_is_refused_without_repeating_it() -> None:
+    for text in ("winrm://admin:Pa55@hv01", "ssh://admin:Pa55/x@hv01", "winrm://hv01:Pa55", "Pa55"):
+        with pytest.raises(SettingsError) as refused:
+            resolved(environment={"PYTEST_HYPERV_HOST": text})
+        assert refused.value.message.startswith("--hyperv-host (environment PYTEST_HYPERV_HOST): The ")
+        assert refused.value.hint
+        assert "Pa55" not in str(refused.value)
