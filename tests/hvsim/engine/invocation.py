@@ -10,7 +10,8 @@ from tests.hvsim.binder import Bound
 from tests.hvsim.contract import CommandContract
 
 if TYPE_CHECKING:
-    from tests.hvsim.host.world import HostFailure, SimHost
+    from tests.hvsim.host.failures import HostFailure
+    from tests.hvsim.host.world import SimHost
 
 
 @dataclass

@@ -60,6 +60,34 @@ class Version(str):
 
 
 @dataclass(frozen=True)
+class SecureString(NetObject):
+    """A SecureString; `secret` is what it holds."""
+
+    secret: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, secret: str) -> SecureString:
+        """The SecureString that holds `secret`."""
+        return cls(("System.Security.SecureString", "System.Object"), {"Length": len(secret)}, secret=secret)
+
+
+@dataclass(frozen=True)
+class Credential(NetObject):
+    """A PSCredential; `user` may be ``DOMAIN\\user``."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, user: str, password: str) -> Credential:
+        """The credential of an account."""
+        properties = {"UserName": user, "Password": SecureString.of(password)}
+        return cls(
+            ("System.Management.Automation.PSCredential", "System.Object"), properties, user=user, password=password
+        )
+
+
+@dataclass(frozen=True)
 class Noted:
     """Any value with note properties on it, as remoting adds them to what comes out of a session."""
 

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 
+from . import vocabulary
 from .book import Book
 from .server import Server
 from .wire import Wire
@@ -37,12 +38,14 @@ def main() -> int:
         host, _, port = options.connect.rpartition(":")
         connection = socket.create_connection((host, int(port)))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return Server(Wire(connection.makefile("rb"), connection.sendall), book).serve()
+        return Server(Wire(connection.makefile("rb"), connection.sendall), vocabulary.invoke, book).serve()
     if options.device:
         descriptor = os.open(options.device, os.O_RDWR)
         wire = Wire(os.fdopen(descriptor, "rb", closefd=False), functools.partial(_write, descriptor))
-        return Server(wire, book).serve()
-    return Server(Wire(sys.stdin.buffer, functools.partial(_write, sys.stdout.fileno())), book).serve()
+        return Server(wire, vocabulary.invoke, book).serve()
+    return Server(
+        Wire(sys.stdin.buffer, functools.partial(_write, sys.stdout.fileno())), vocabulary.invoke, book
+    ).serve()
 
 
 def _write(descriptor: int, data: bytes) -> None:

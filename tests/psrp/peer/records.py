@@ -6,12 +6,24 @@ from typing import Any
 
 from psrpcore import types as ps
 
+RUNTIME_EXCEPTION = "System.Management.Automation.RuntimeException"
+
 
 class ShellError(Exception):
-    """An error of PowerShell: ends the pipeline when raised, is written to the error stream otherwise."""
+    """An error of PowerShell: ends the pipeline when raised, is written to the error stream otherwise.
+
+    `exception_type` is the .NET class of the exception in the record.
+    """
 
     def __init__(
-        self, message: str, error_id: str, category: str = "NotSpecified", *, target: str = "", activity: str = ""
+        self,
+        message: str,
+        error_id: str,
+        category: str = "NotSpecified",
+        *,
+        target: str = "",
+        activity: str = "",
+        exception_type: str = RUNTIME_EXCEPTION,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -19,14 +31,13 @@ class ShellError(Exception):
         self.category = category
         self.target = target
         self.activity = activity
+        self.exception_type = exception_type
 
 
 def error_record(failure: ShellError) -> ps.PSObject:
     """The property bag that travels (MS-PSRP 2.2.3.15), with the position where the engine puts it."""
-    reason = "System.Management.Automation.RuntimeException"
-    return _record(
-        failure, reason, _bag(["System.Management.Automation.InvocationInfo"], PositionMessage=_position(failure))
-    )
+    position = _bag(["System.Management.Automation.InvocationInfo"], PositionMessage=_position(failure))
+    return _record(failure, failure.exception_type, position)
 
 
 def stopped_record() -> ps.PSObject:

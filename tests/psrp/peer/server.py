@@ -14,7 +14,7 @@ from typing import Any
 import psrpcore
 from psrpcore import types as ps
 
-from . import faults, vocabulary
+from . import faults
 from .book import Answer, Book
 from .records import ShellError, error_record, state_message, stopped_record
 from .wire import ZERO, BrokenLine, Wire
@@ -29,6 +29,10 @@ class Stopped(BaseException):
 
 class ExitRequested(BaseException):
     """A script said ``exit``; the rest of it does not run."""
+
+
+Invoke = Callable[["Running", psrpcore.PowerShell], None]
+"""Runs the statements of a pipeline; raises ShellError when one ends it."""
 
 
 class Running:
@@ -144,7 +148,7 @@ class Running:
     def _outcome(self, shell: psrpcore.PowerShell) -> tuple[ps.PSInvocationState, Any]:
         try:
             self.check()
-            vocabulary.invoke(self, shell)
+            self.server.invoke(self, shell)
         except ExitRequested:
             pass
         except ShellError as failure:
@@ -164,12 +168,15 @@ class Running:
 
 
 class Server:
-    """One session on one wire."""
+    """One session on one wire; `invoke` runs its pipelines, `private_data` is what the client hears of the server."""
 
-    def __init__(self, wire: Wire, book: Book | None = None) -> None:
+    def __init__(
+        self, wire: Wire, invoke: Invoke, book: Book | None = None, private_data: dict[str, Any] | None = None
+    ) -> None:
         self.wire = wire
+        self.invoke = invoke
         self.book = book
-        self.pool = psrpcore.ServerRunspacePool()
+        self.pool = psrpcore.ServerRunspacePool(application_private_data=private_data)
         self.variables: dict[str, Any] = {}
         self.runspaces = threading.Semaphore(1)
         self.silent: set[str] = set()
