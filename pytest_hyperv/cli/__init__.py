@@ -13,6 +13,7 @@ import click
 from pytest_hyperv.errors import HypervError
 
 COMMANDS = {
+    "doctor": ("pytest_hyperv.cli.doctor", "Tell what can run from here, what not, and what would change that."),
     "images": ("pytest_hyperv.cli.images", "Golden images: list, build, import, verify, export, remove."),
     "vms": ("pytest_hyperv.cli.vms", "List the machines that live, and whose they are."),
     "gc": ("pytest_hyperv.cli.gc", "Remove what runs that died left behind."),
