@@ -1,61 +1,132 @@
 """Binds the arguments of a call to the parameters of a cmdlet, as PowerShell does.
 
-`bind` takes one call; `Bound` is what the cmdlet would see, `BindingError` what the caller would see.
+`bind` takes one call; `Call` takes one whose objects come from the pipeline one after the other. `Bound` is what the
+cmdlet would see, `BindingError` what the caller would. The order of the steps is the engine's
+(CmdletParameterBinderController): named arguments, positions, sets, mandatory parameters, pipeline.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from tests.hvsim.contract import CommandContract
-from tests.hvsim.values import NOTHING, NetObject
+from tests.hvsim.description import describe
+from tests.hvsim.errors import BindingError, refusal
+from tests.hvsim.mandatory import missing, missing_before_input
+from tests.hvsim.pipeline import bind_piped
+from tests.hvsim.positional import Argument, bind_positional, left_over
+from tests.hvsim.slots import Slot
+from tests.hvsim.state import State
+from tests.hvsim.values import NOTHING, NetObject, Version
 
-__all__ = ["NOTHING", "BindingError", "Bound", "NetObject", "bind"]
+__all__ = ["NOTHING", "BindingError", "Bound", "Call", "NetObject", "Version", "bind"]
 
 
 @dataclass(frozen=True)
 class Bound:
     """A call that binds: the parameter set chosen, and the converted values under the parameters' own names."""
 
+    command: CommandContract
     set: str
-    values: dict[str, object]
+    values: Mapping[str, object]
+
+    def described(self) -> dict[str, str]:
+        """Each value as ``Type:value``, an array as ``Element[Type:value,...]``."""
+        return {name: describe(value, self.command.parameters[name].type) for name, value in self.values.items()}
 
 
-class BindingError(Exception):
-    """A call that does not bind.
+class Call:
+    """A command with its arguments bound, before any object came from the pipeline.
 
-    `error_id` is the FullyQualifiedErrorId without the command (``AmbiguousParameterSet``); `how` says whether the
-    pipeline ends as ``failed`` or an ``error`` record comes for the object piped in; `parameter` is the one in question.
+    Making one raises `BindingError` where the engine refuses the arguments. With `expects_input`, parameters that the
+    pipeline can fill may be missing until `take`.
     """
 
-    def __init__(
-        self, error_id: str, message: str, *, how: Literal["failed", "error"] = "failed", parameter: str | None = None
-    ) -> None:
-        super().__init__(message)
-        self.error_id = error_id
-        self.message = message
-        self.how = how
-        self.parameter = parameter
+    def __init__(self, command: CommandContract, arguments: Sequence[Argument], *, expects_input: bool = False) -> None:
+        self.command = command
+        self._state = State.of(command)
+        left, failure = bind_positional(self._state, _bind_named(self._state, arguments))
+        self._state.validate_sets(before_pipeline=True, take_default=False)
+        if left:
+            raise left_over(left[0], failure)
+        count = self._state.validate_sets(before_pipeline=expects_input, take_default=not expects_input)
+        if expects_input:
+            if count > 1 and _drop_sets_without_pipeline(self._state):
+                count = self._state.validate_sets(before_pipeline=True, take_default=False)
+            lacking = missing_before_input(self._state, count)
+        else:
+            lacking = missing(self._state)
+        if lacking:
+            raise refusal("MissingMandatoryParameter", detail=_names(lacking))
+        if not expects_input:
+            self._state.settle()
+
+    @property
+    def bound(self) -> Bound:
+        """What the arguments alone bind."""
+        return self._bound(self._state)
+
+    def take(self, piped: object) -> Bound:
+        """Bind one object from the pipeline to what the arguments left open.
+
+        Raises `BindingError` with `how` "error": the engine reports it and goes on with the next object.
+        """
+        state = self._state.copy()
+        try:
+            bound = bind_piped(state, piped)
+            state.settle()
+            if not bound:
+                raise refusal("InputObjectNotBound")
+            if lacking := missing(state):
+                raise refusal("InputObjectMissingMandatory", detail=_names(lacking))
+        except BindingError as error:
+            error.how = "error"
+            raise
+        return self._bound(state)
+
+    def _bound(self, state: State) -> Bound:
+        return Bound(self.command, state.set_name, dict(state.values))
 
 
-def bind(command: CommandContract, arguments: Sequence[tuple[str | None, object]], *, piped: object = NOTHING) -> Bound:
-    """Bind `arguments`, pairs of parameter name (None: by position) and value, and the object `piped` in, if any.
+def bind(command: CommandContract, arguments: Sequence[Argument], *, piped: object = NOTHING) -> Bound:
+    """Bind `arguments` and the object `piped` in, if any.
 
     Raises `BindingError` where PowerShell refuses the call.
     """
-    values: dict[str, object] = {}
+    if piped is NOTHING:
+        return Call(command, arguments).bound
+    return Call(command, arguments, expects_input=True).take(piped)
+
+
+def _bind_named(state: State, arguments: Sequence[Argument]) -> list[Argument]:
+    """Bind the arguments whose name means a parameter; gives the others."""
+    others: list[Argument] = []
     for name, value in arguments:
-        known = {parameter.lower(): parameter for parameter in command.parameters}
-        for parameter in command.parameters.values():
-            known.update({alias.lower(): parameter.name for alias in parameter.aliases})
-        if name is None or name.lower() not in known:
-            raise BindingError(
-                "NamedParameterNotFound", f"A parameter cannot be found that matches parameter name '{name}'."
-            )
-        values[known[name.lower()]] = value
-    if piped is not NOTHING:
-        by_value = [p.name for p in command.parameters.values() if p.by_value and p.name not in values]
-        values[by_value[0]] = piped
-    return Bound(command.default_set, values)
+        slot = None if name is None else state.layout.named(name)
+        if name is None or slot is None:
+            others.append((name, value))
+        elif slot.parameter.name in state.values:
+            raise refusal("ParameterAlreadyBound", name)
+        else:
+            state.put(slot, value, coerce=True)
+    return others
+
+
+def _drop_sets_without_pipeline(state: State) -> bool:
+    """Rule out the possible sets that take nothing from the pipeline; whether any went."""
+    taking = 0
+    for slot in state.unbound:
+        for part in slot.parts_within(state.current):
+            if part.takes_pipeline:
+                if part.flag == 0:
+                    return False
+                taking |= part.flag
+    before = state.current
+    if taking:
+        state.current &= taking
+    return state.current != before
+
+
+def _names(slots: Sequence[Slot]) -> str:
+    return "".join(f" {slot.parameter.name}" for slot in slots)

@@ -85,7 +85,7 @@ class Parameter:
         return any(part.mandatory for part in self.sets.values())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CommandContract:
     """A cmdlet: `parameters` holds the documented ones, then the common ones, in the order the engine merges them."""
 
@@ -183,7 +183,10 @@ def _enums(definitions: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 BUILT_IN = frozenset(
-    "String Char Byte Int16 Int32 Int64 UInt16 UInt32 UInt64 Single Double Boolean Object PSObject Hashtable".split()
+    (
+        *("String", "Char", "Boolean", "Object", "PSObject", "Hashtable", "Single", "Double"),
+        *("Byte", "Int16", "Int32", "Int64", "UInt16", "UInt32", "UInt64"),
+    )
 )
 """Types whose accepted values are a check of the cmdlet's, not the names of an enumeration."""
 
@@ -215,7 +218,8 @@ def _command(
         )
         declared[parameter_name] = parameter
     for parameter_name in SHOULD_PROCESS:
-        if (parameter := declared.pop(parameter_name, None)) is not None:
+        if parameter_name in declared:
+            parameter = declared.pop(parameter_name)
             should_process[parameter_name] = Parameter(
                 name=parameter_name,
                 type="SwitchParameter",

@@ -17,12 +17,16 @@ CONTRACTS = Path(__file__).parents[3] / "shared" / "contracts"
 DATA = Path(__file__).with_name("contract.json.gz")
 HYPER_V_VERSIONS = ("2019", "2022", "2025")
 
-CORE = """Enter-PSSession ForEach-Object Get-Command Get-Job Get-Module Get-PSSession Import-Module Invoke-Command
-    New-PSSession Out-Null Receive-Job Remove-Job Remove-PSSession Set-StrictMode Start-Job Stop-Job Wait-Job
-    Where-Object""".split()
-UTILITY = """Add-Type ConvertFrom-Json ConvertTo-Json Get-Date Get-FileHash Get-Variable Group-Object Measure-Object
-    New-Guid New-Object Out-String Select-Object Set-Date Set-Variable Sort-Object Start-Sleep Write-Error Write-Output
-    Write-Progress Write-Verbose Write-Warning""".split()
+CORE = (
+    *("Enter-PSSession", "ForEach-Object", "Get-Command", "Get-Job", "Get-Module", "Get-PSSession", "Import-Module"),
+    *("Invoke-Command", "New-PSSession", "Out-Null", "Receive-Job", "Remove-Job", "Remove-PSSession", "Set-StrictMode"),
+    *("Start-Job", "Stop-Job", "Wait-Job", "Where-Object"),
+)
+UTILITY = (
+    *("Add-Type", "ConvertFrom-Json", "ConvertTo-Json", "Get-Date", "Get-FileHash", "Get-Variable", "Group-Object"),
+    *("Measure-Object", "New-Guid", "New-Object", "Out-String", "Select-Object", "Set-Date", "Set-Variable"),
+    *("Sort-Object", "Start-Sleep", "Write-Error", "Write-Output", "Write-Progress", "Write-Verbose", "Write-Warning"),
+)
 
 
 def windows_powershell_module(cmdlet: str) -> str:

@@ -1,10 +1,16 @@
-"""Values on their way through the binder: objects of .NET classes, and values that are of a named type."""
+"""Values on their way through the binder, and the .NET type and text each of them has.
+
+Python's str, bool, int, float, bytes, UUID, timedelta, datetime, list and dict stand for String, Boolean, Int32 (Int64
+and UInt64 where the number needs it), Double, Byte[], Guid, TimeSpan, DateTime, ArrayList and Hashtable; None is $null.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 
 @dataclass(frozen=True)
@@ -12,12 +18,12 @@ class NetObject:
     """An object of a .NET class that Python has no counterpart for.
 
     `type_names` holds the class and its bases, most derived first; ``Deserialized.`` before each marks a copy that came
-    over a connection, which is not of the class any more. `text` is what its ToString() gives.
+    over a connection, which is not of the class any more. `text` is what its ToString() gives, by default the class.
     """
 
     type_names: tuple[str, ...]
     properties: Mapping[str, object] = field(default_factory=dict)
-    text: str = ""
+    text: str | None = None
 
     def property(self, name: str) -> object:
         """The property of that name, in any case, or `NOTHING`."""
@@ -27,7 +33,17 @@ class NetObject:
         return NOTHING
 
     def __str__(self) -> str:
-        return self.text or self.type_names[0].removeprefix("Deserialized.")
+        return self.type_names[0].removeprefix("Deserialized.") if self.text is None else self.text
+
+
+@dataclass(frozen=True)
+class Version:
+    """A System.Version: two to four numbers."""
+
+    parts: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.parts))
 
 
 class Nothing:
@@ -39,3 +55,77 @@ class Nothing:
 
 NOTHING: Final = Nothing()
 """No value at all, where None would be PowerShell's $null."""
+
+INT32 = range(-(2**31), 2**31)
+INT64 = range(-(2**63), 2**63)
+
+
+def items(value: object) -> Sequence[object] | None:
+    """The elements of a value that is an IList, None for any other."""
+    return value if isinstance(value, list | tuple | bytes) else None
+
+
+def net_type(value: object) -> str:
+    """The full name of the .NET type of a value other than None."""
+    match value:
+        case str():
+            return "System.String"
+        case bool():
+            return "System.Boolean"
+        case int():
+            return f"System.{'Int32' if value in INT32 else 'Int64' if value in INT64 else 'UInt64'}"
+        case float():
+            return "System.Double"
+        case bytes():
+            return "System.Byte[]"
+        case UUID():
+            return "System.Guid"
+        case timedelta():
+            return "System.TimeSpan"
+        case datetime():
+            return "System.DateTime"
+        case Version():
+            return "System.Version"
+        case list() | tuple():
+            return "System.Collections.ArrayList"
+        case dict():
+            return "System.Collections.Hashtable"
+        case NetObject():
+            return value.type_names[0]
+    return type(value).__name__
+
+
+def net_text(value: object) -> str:
+    """What PowerShell makes of a value when it needs a string, in the invariant culture."""
+    match value:
+        case None:
+            return ""
+        case str() | bool() | int() | UUID() | Version() | NetObject():
+            return str(value)
+        case float():
+            return _float_text(value)
+        case timedelta():
+            return _span_text(value)
+        case datetime():
+            return value.strftime("%m/%d/%Y %H:%M:%S")
+        case list() | tuple():
+            return " ".join(map(net_text, value))
+        case dict() | bytes():
+            return net_type(value)
+    return str(value)
+
+
+def _float_text(value: float) -> str:
+    text = repr(value).replace("inf", "Infinity").replace("nan", "NaN")
+    mantissa, exponent, power = text.partition("e")
+    mantissa = mantissa.removesuffix(".0")
+    return f"{mantissa}E{int(power):+03d}" if exponent else mantissa
+
+
+def _span_text(value: timedelta) -> str:
+    sign, value = ("-", -value) if value < timedelta() else ("", value)
+    minutes, seconds = divmod(value.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days = f"{value.days}." if value.days else ""
+    fraction = f".{value.microseconds * 10:07d}" if value.microseconds else ""
+    return f"{sign}{days}{hours:02d}:{minutes:02d}:{seconds:02d}{fraction}"
