@@ -7,7 +7,7 @@ cmdlet would see, `BindingError` what the caller would. The order of the steps i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.hvsim.contract import CommandContract
@@ -29,7 +29,7 @@ class Bound:
 
     command: CommandContract
     set: str
-    values: Mapping[str, object]
+    values: dict[str, object]
 
     def described(self) -> dict[str, str]:
         """Each value as ``Type:value``, an array as ``Element[Type:value,...]``."""

@@ -10,7 +10,7 @@ import gzip
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal
@@ -94,8 +94,8 @@ class CommandContract:
     class_name: str
     sets: tuple[str, ...]
     default_set: str
-    parameters: Mapping[str, Parameter]
-    enums: Mapping[str, tuple[str, ...]]
+    parameters: Mapping[str, Parameter] = field(repr=False)
+    enums: Mapping[str, tuple[str, ...]] = field(repr=False)
 
     @property
     def is_function(self) -> bool:

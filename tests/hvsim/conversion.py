@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from tests.hvsim.numeric import CastFailure, number_from, number_from_text
-from tests.hvsim.times import date_from_text, date_from_ticks, span_from_text, span_from_ticks
-from tests.hvsim.values import NetObject, Version, items, net_text, net_type
+from tests.hvsim.times import date_from_text, date_from_ticks, span_from_text
+from tests.hvsim.values import NetObject, TimeSpan, Version, items, net_text, net_type
 
 INTEGERS = {
     "Byte": range(2**8),
@@ -222,5 +222,5 @@ FROM_TEXT: Mapping[str, Callable[[str], object]] = {
 }
 """Types that a text is parsed to; a number is first written as text."""
 
-FROM_TICKS: Mapping[str, Callable[[int], object]] = {"TimeSpan": span_from_ticks, "DateTime": date_from_ticks}
+FROM_TICKS: Mapping[str, Callable[[int], object]] = {"TimeSpan": TimeSpan, "DateTime": date_from_ticks}
 """Types made from a whole number of 100 ns."""

@@ -6,38 +6,36 @@ import re
 from datetime import datetime, timedelta
 
 from tests.hvsim.numeric import CastFailure
+from tests.hvsim.values import TICKS_PER_SECOND, TimeSpan
 
 DATE_SHAPES = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p")
-SPAN = re.compile(r"\s*(-)?(?:(\d+)[.:])?(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,7}))?)?\s*")
+SPAN = re.compile(
+    r"\s*(?P<sign>-)?"
+    r"(?:(?P<days>\d+)[.:](?=\d+:\d+:\d+)|(?P<whole_days>\d+)\.)?"
+    r"(?P<hours>\d{1,2}):(?P<minutes>\d{1,2})(?::(?P<seconds>\d{1,2})(?:\.(?P<fraction>\d{1,7}))?)?\s*"
+)
 FIRST = datetime(1, 1, 1)
 
 
-def span_from_ticks(ticks: int) -> timedelta:
-    """A duration of so many 100 ns, to the microsecond."""
-    return timedelta(microseconds=ticks // 10)
-
-
-def span_from_text(text: str) -> timedelta:
+def span_from_text(text: str) -> TimeSpan:
     """A duration written ``[-][d.]hh:mm[:ss[.fffffff]]``, or a number of days."""
     if re.fullmatch(r"\s*-?\d{1,8}\s*", text):
-        return timedelta(days=int(text))
+        return TimeSpan(int(text) * 24 * 3600 * TICKS_PER_SECOND)
     found = SPAN.fullmatch(text)
     if found is None:
         raise CastFailure(f"String '{text}' was not recognized as a valid TimeSpan.")
-    sign, days, hours, minutes, seconds, fraction = found.groups()
-    if int(hours) > 23 or int(minutes) > 59 or int(seconds or 0) > 59:
-        raise CastFailure(
-            f"The TimeSpan string '{text}' could not be parsed because at least one of the numeric components is out of "
-            "range or contains too many digits."
-        )
-    span = timedelta(
-        days=int(days or 0),
-        hours=int(hours),
-        minutes=int(minutes),
-        seconds=int(seconds or 0),
-        microseconds=int((fraction or "").ljust(7, "0")) // 10,
+    days, hours, minutes, seconds = (
+        int(part or 0)
+        for part in (found["days"] or found["whole_days"], found["hours"], found["minutes"], found["seconds"])
     )
-    return -span if sign else span
+    if hours > 23 or minutes > 59 or seconds > 59:
+        raise CastFailure(
+            f"The TimeSpan string '{text}' could not be parsed because at least one of the numeric components is "
+            "out of range or contains too many digits."
+        )
+    whole = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    ticks = whole * TICKS_PER_SECOND + int((found["fraction"] or "").ljust(7, "0"))
+    return TimeSpan(-ticks if found["sign"] else ticks)
 
 
 def date_from_ticks(ticks: int) -> datetime:

@@ -46,6 +46,21 @@ class Version:
         return ".".join(map(str, self.parts))
 
 
+TICKS_PER_SECOND = 10**7
+
+
+class TimeSpan(timedelta):
+    """A duration in .NET's `ticks` of 100 ns, which a timedelta holds to the microsecond."""
+
+    ticks: int
+
+    def __new__(cls, ticks: int) -> TimeSpan:
+        """A duration of so many ticks."""
+        self = super().__new__(cls, microseconds=ticks // 10)
+        self.ticks = ticks
+        return self
+
+
 class Nothing:
     """The type of `NOTHING`."""
 
@@ -123,9 +138,13 @@ def _float_text(value: float) -> str:
 
 
 def _span_text(value: timedelta) -> str:
-    sign, value = ("-", -value) if value < timedelta() else ("", value)
-    minutes, seconds = divmod(value.seconds, 60)
+    ticks = value.ticks if isinstance(value, TimeSpan) else value // timedelta(microseconds=1) * 10
+    whole, fraction = divmod(abs(ticks), TICKS_PER_SECOND)
+    minutes, seconds = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
-    days = f"{value.days}." if value.days else ""
-    fraction = f".{value.microseconds * 10:07d}" if value.microseconds else ""
-    return f"{sign}{days}{hours:02d}:{minutes:02d}:{seconds:02d}{fraction}"
+    days, hours = divmod(hours, 24)
+    sign = "-" if ticks < 0 else ""
+    return (
+        f"{sign}{f'{days}.' if days else ''}{hours:02d}:{minutes:02d}:{seconds:02d}"
+        f"{f'.{fraction:07d}' if fraction else ''}"
+    )
