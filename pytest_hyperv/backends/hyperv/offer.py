@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pytest_hyperv.backends.hyperv.probe import SERVER_2022, HypervFacts, probe
 from pytest_hyperv.capabilities import Capability, HostFacts
-from pytest_hyperv.errors import AccessDenied, HostError
+from pytest_hyperv.errors import AccessDenied, CapabilityMissing
 
 __all__ = ["DEFAULT_SWITCH", "HypervFacts", "capabilities", "check_usable", "host_facts", "prerequisites", "probe"]
 
@@ -69,16 +69,15 @@ def prerequisites(facts: HypervFacts) -> dict[str, Capability]:
 
 
 def check_usable(facts: HypervFacts) -> None:
-    """Raise HostError naming every prerequisite that is missing; AccessDenied when it is rights alone."""
+    """Raise CapabilityMissing naming every prerequisite that is missing; AccessDenied when it is rights alone."""
     missing = {name: found for name, found in prerequisites(facts).items() if not found.available}
     if not missing:
         return
-    kind = AccessDenied if [*missing] == ["rights"] else HostError
-    raise kind(
-        f"{facts.host} can run no machines: " + "; ".join(found.reason for found in missing.values()),
-        hint="; ".join(found.fix for found in missing.values()),
-        host=facts.host,
-    )
+    message = f"{facts.host} can run no machines: " + "; ".join(found.reason for found in missing.values())
+    hint = "; ".join(found.fix for found in missing.values())
+    if [*missing] == ["rights"]:
+        raise AccessDenied(message, hint=hint, host=facts.host)
+    raise CapabilityMissing(message, hint=hint, missing={name: found.reason for name, found in missing.items()})
 
 
 def host_facts(facts: HypervFacts) -> HostFacts:

@@ -51,7 +51,7 @@ class HypervFacts:
     """
 
     host: str
-    windows: str
+    caption: str
     build: int
     edition: str
     memory: int
@@ -74,7 +74,7 @@ class HypervFacts:
     def summary(self) -> str:
         """The host in one line."""
         module = f"Hyper-V module {self.module}" if self.module else "no Hyper-V module"
-        return f"{self.windows} (build {self.build}), {module}"
+        return f"{self.caption} (build {self.build}), {module}"
 
 
 def system_call() -> Call:
@@ -121,7 +121,7 @@ def probe(session: Asks, host_name: str) -> HypervFacts:
     build = int(system.BuildNumber)
     known: dict[str, Any] = {
         "host": host_name,
-        "windows": str(system.Caption).strip(),
+        "caption": str(system.Caption).strip(),
         "build": build,
         "edition": "client" if int(system.ProductType) == CLIENT else "server",
         "memory": int(computer.TotalPhysicalMemory),

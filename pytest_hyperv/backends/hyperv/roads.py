@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_hyperv.backends.hyperv.address import HostAddress
 from pytest_hyperv.backends.hyperv.credentials import Credential
-from pytest_hyperv.errors import AccessDenied, HostUnreachable, SessionLost, SettingsError
+from pytest_hyperv.errors import AccessDenied, CapabilityMissing, HostUnreachable, SessionLost, SettingsError
 from pytest_hyperv.psrp.client import OPEN_TIMEOUT, Session
 from pytest_hyperv.psrp.pipes import ProcessPipe
 from pytest_hyperv.psrp.remote import open_remote
@@ -54,7 +54,8 @@ def open_host_session(
     """A session in a new PowerShell process on the host, each attempt to start it within ``timeout`` seconds.
 
     Raises HostUnreachable (the host, the program or its answer is missing), AccessDenied (the account was refused),
-    HostError (the WinRM service failed), SettingsError (an address or account that could not work).
+    HostError (the WinRM service failed), SettingsError (an address or account that could not work), CapabilityMissing
+    (this machine has no Windows).
     """
     try:
         if address.road == "winrm":
@@ -108,35 +109,39 @@ def program(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
 
 
 def local_program() -> tuple[str, ...]:
-    """The command line for this machine, its program found. Raises HostUnreachable saying why there is none."""
+    """The command line for this machine, its program found.
+
+    Raises CapabilityMissing where there is no Windows, HostUnreachable where its PowerShell is not found.
+    """
     argv = program()
     if shutil.which(argv[0]):
         return argv
-    if argv == WINDOWS_POWERSHELL and in_wsl() and WSL_POWERSHELL.exists():
-        return (str(WSL_POWERSHELL), *argv[1:])
-    message, hint = _why_not_here(argv[0])
-    raise HostUnreachable(message, hint=hint)
+    if argv != WINDOWS_POWERSHELL:
+        raise HostUnreachable(
+            f"There is no program {argv[0]}, which {PROGRAM} names", hint=f"Correct {PROGRAM}, or unset it."
+        )
+    if in_wsl():
+        if WSL_POWERSHELL.exists():
+            return (str(WSL_POWERSHELL), *argv[1:])
+        raise HostUnreachable(
+            "powershell.exe is not on PATH in this WSL: its interop with Windows is switched off",
+            hint="Set enabled=true and appendWindowsPath=true under [interop] in /etc/wsl.conf, then: wsl --shutdown.",
+        )
+    if sys.platform == "win32":
+        raise HostUnreachable(
+            "powershell.exe is not on PATH", hint=r"Add %SystemRoot%\System32\WindowsPowerShell\v1.0 to PATH."
+        )
+    reason = f"this {platform.system()} is no Hyper-V host: powershell.exe is on PATH on Windows and inside WSL only"
+    raise CapabilityMissing(
+        reason,
+        hint="Name a host: --hyperv-host winrm://user@host or ssh://user@host; or use --hyperv-backend qemu.",
+        missing={"backend hyperv": reason},
+    )
 
 
 def in_wsl() -> bool:
     """Whether this Linux runs inside WSL, whose host is a Windows that its interop reaches."""
     return sys.platform == "linux" and "microsoft" in platform.release().lower()
-
-
-def _why_not_here(name: str) -> tuple[str, str]:
-    if name != WINDOWS_POWERSHELL[0]:
-        return f"There is no program {name}, which {PROGRAM} names", f"Correct {PROGRAM}, or unset it."
-    if in_wsl():
-        return (
-            "powershell.exe is not on PATH in this WSL: its interop with Windows is switched off",
-            "Set enabled=true and appendWindowsPath=true under [interop] in /etc/wsl.conf, then: wsl --shutdown.",
-        )
-    if sys.platform == "win32":
-        return "powershell.exe is not on PATH", r"Add %SystemRoot%\System32\WindowsPowerShell\v1.0 to PATH."
-    return (
-        f"This {platform.system()} is no Hyper-V host: powershell.exe is on PATH on Windows and inside WSL only",
-        "Name a host: --hyperv-host winrm://user@host or ssh://user@host; or use --hyperv-backend qemu.",
-    )
 
 
 def _process(address: HostAddress) -> str:

@@ -15,7 +15,7 @@ from pytest_hyperv.backends.hyperv import roads
 from pytest_hyperv.backends.hyperv.address import HostAddress
 from pytest_hyperv.backends.hyperv.credentials import Credential
 from pytest_hyperv.backends.hyperv.roads import HostRoad, local_program, open_host_session, program
-from pytest_hyperv.errors import AccessDenied, CmdletError, HostUnreachable, SettingsError
+from pytest_hyperv.errors import AccessDenied, CapabilityMissing, CmdletError, HostUnreachable, SettingsError
 from pytest_hyperv.psrp.calls import Command
 from pytest_hyperv.psrp.secret import Secret
 from pytest_hyperv.psrp.starting import WINDOWS_POWERSHELL
@@ -119,8 +119,9 @@ def test_a_program_is_split_at_blanks_and_keeps_its_backslashes() -> None:
 @pytest.mark.usefixtures("programs")
 def test_a_linux_without_windows_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.release", lambda: "6.1.0-18-amd64")
-    with pytest.raises(HostUnreachable, match=r"no Hyper-V host.*inside WSL") as nowhere:
+    with pytest.raises(CapabilityMissing, match=r"no Hyper-V host.*inside WSL") as nowhere:
         open_host_session(LOCAL)
+    assert nowhere.value.missing == {"backend hyperv": nowhere.value.message}
     assert "--hyperv-host winrm://user@host" in nowhere.value.hint
 
 
