@@ -1,0 +1,107 @@
+"""Objects from the pipeline: which parameter takes them, in which order of tries, and what is their error alone."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from tests.hvsim.binder import Call, NetObject, bind
+from tests.hvsim.calls import COPY, GUID, REQUIRED, VM, bound, command, made, parameter, refused
+from tests.hvsim.contract import ALL_SETS, InSet, Parameter
+
+
+def test_object_binds_by_value_to_the_set_that_takes_its_class() -> None:
+    found = bound("Start-VM", ("Passthru", True), piped=VM)
+    assert (found.set, found.values) == ("VMObject", {"Passthru": True, "VM": [VM]})
+
+
+def test_base_class_counts_and_a_deserialised_copy_does_not() -> None:
+    target = made(parameter("Base", "VirtualMachineBase", by_value=True))
+    assert bind(target, [], piped=VM).values == {"Base": VM}
+    assert refused(target, piped=COPY).error_id == "InputObjectNotBound"
+
+
+def test_any_object_binds_as_text_where_text_is_taken_by_value() -> None:
+    assert bound("Suspend-VM", piped=COPY).values == {"Name": ["vm1"]}
+    assert bound("Suspend-VM", piped=5).values == {"Name": ["5"]}
+
+
+def test_object_without_coercion_goes_before_the_default_set_with_it() -> None:
+    target = made(
+        parameter("Text", "String", {"Text": REQUIRED}, by_value=True),
+        parameter("Number", "Int32", {"Number": REQUIRED}, by_value=True),
+        default="Text",
+    )
+    assert bind(target, [], piped=5).values == {"Number": 5}
+    assert bind(target, [], piped=0.5).values == {"Text": "0.5"}
+
+
+def test_property_without_coercion_goes_before_value_with_it() -> None:
+    target = made(parameter("Text", by_value=True), parameter("Name", by_name=True))
+    item = NetObject(("Some.Class",), {"name": "n"}, "t")
+    assert bind(target, [], piped=item).values == {"Name": "n", "Text": "t"}
+    one_set = made(
+        parameter("Text", sets={"A": REQUIRED}, by_value=True), parameter("Name", sets={"B": REQUIRED}, by_name=True)
+    )
+    assert bind(one_set, [], piped=item).values == {"Name": "n"}
+
+
+def test_property_of_an_aliass_name_binds_and_one_of_the_parameters_own_goes_before_it() -> None:
+    target = made(Parameter("Id", "Guid", {ALL_SETS: InSet()}, aliases=("VMId",), by_property_name=True))
+    other = UUID("7d1f2b7e-1b55-4f0b-8d0e-1a2b3c4d5e6f")
+    assert bind(target, [], piped=NetObject(("C",), {"vmid": GUID})).values == {"Id": UUID(GUID)}
+    assert bind(target, [], piped=NetObject(("C",), {"VMId": GUID, "Id": other})).values == {"Id": other}
+
+
+def test_set_that_the_caller_cannot_complete_is_dropped_for_one_the_pipeline_can() -> None:
+    assert bound("Rename-VMSwitch", ("NewName", "a"), piped="vm1").values == {"NewName": "a", "Name": "vm1"}
+
+
+def test_object_that_nothing_takes_is_an_error_of_the_object() -> None:
+    error = refused("Get-VMSwitch", piped="vm1")
+    assert (error.error_id, error.how) == ("InputObjectNotBound", "error")
+
+
+def test_object_after_which_a_mandatory_parameter_is_missing_is_an_error_of_the_object() -> None:
+    target = made(
+        parameter("A", sets={ALL_SETS: REQUIRED}, by_name=True), parameter("B", sets={ALL_SETS: REQUIRED}, by_name=True)
+    )
+    error = refused(target, piped=NetObject(("C",), {"A": "x"}))
+    assert (error.error_id, error.how) == ("InputObjectMissingMandatory", "error")
+    assert error.message.endswith(" B")
+
+
+def test_object_that_fits_two_sets_at_once_is_an_error_of_the_object() -> None:
+    target = made(
+        parameter("A", "Guid", {"One": REQUIRED, "Default": InSet()}, by_value=True),
+        parameter("B", "Guid", {"Two": REQUIRED}, by_value=True),
+    )
+    error = refused(target, piped=UUID(GUID))
+    assert (error.error_id, error.how) == ("AmbiguousParameterSet", "error")
+
+
+def test_empty_text_for_a_mandatory_parameter_is_an_error_of_the_object() -> None:
+    error = refused("Suspend-VM", piped="")
+    assert (error.error_id, error.how) == ("ParameterArgumentValidationErrorEmptyStringNotAllowed", "error")
+
+
+def test_parameter_that_no_pipeline_can_fill_fails_before_any_object() -> None:
+    error = refused("Set-VMDvdDrive", ("ControllerNumber", "x"), piped=VM)
+    assert (error.error_id, error.how) == ("CannotConvertArgumentNoMessage", "failed")
+    error = refused("Export-VM", piped=VM)
+    assert (error.error_id, error.how) == ("MissingMandatoryParameter", "failed")
+
+
+def test_call_binds_each_object_anew() -> None:
+    call = Call(command("Start-VM"), [("Passthru", True)], expects_input=True)
+    assert call.bound.values == {"Passthru": True}
+    assert call.take(VM).set == "VMObject"
+    assert call.take("other").values == {"Passthru": True, "Name": ["other"]}
+
+
+@pytest.mark.parametrize("piped", [VM, COPY, 5, "vm1"])
+def test_windows_powershell_cmdlets_take_any_object(piped: object) -> None:
+    assert bound("Select-Object", ("Property", ["Name"]), piped=piped).values["InputObject"] == piped
+    assert bound("ForEach-Object", ("MemberName", "Name"), piped=piped).set == "PropertyAndMethodSet"
+    assert bound("Where-Object", ("Property", "Name"), ("EQ", True), ("Value", 1), piped=piped).set == "EqualSet"
