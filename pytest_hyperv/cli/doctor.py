@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import indent
 
 import click
 
@@ -76,8 +77,9 @@ def _lines(told: Diagnosis) -> Iterator[str]:
         )
     yield from (f"  {name}: {words}" for name, words in told.details.items() if words)
     if told.facts is None:
-        yield f"  {told.reason}"
-        yield from (f"  fix: {line}" for line in [told.fix] if line)
+        yield indent(told.reason, "  ")
+        if told.fix:
+            yield indent(f"fix: {told.fix}", "  ")
     yield from _answers(told.prerequisites, NEEDS)
     if told.usable:
         yield from _answers(told.capabilities, NAMES)

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -205,17 +205,22 @@ def _ssh(address: HostAddress, timeout: float) -> tuple[str, ...]:
 
 def _give_up_on(lost: SessionLost, address: HostAddress) -> None:
     """Raise what another attempt would meet again."""
-    for said in SSH_REFUSED:
-        if said in lost.message:
-            raise AccessDenied(
-                f"{address.name} refused the account: {lost.message}",
-                hint="SSH asks for no password here: give the account a key that needs none, or one in ssh-agent.",
-                host=address.name,
-            ) from lost
-    for said in SSH_UNREACHED:
-        if said in lost.message:
-            raise HostUnreachable(
-                f"{address.name} cannot be reached through SSH: {lost.message}",
-                hint=f"Try it by hand, where ssh can ask: ssh {address.host}",
-                host=address.name,
-            ) from lost
+    lines = lost.message.splitlines()
+    refused = _line_with(SSH_REFUSED, lines)
+    if refused:
+        raise AccessDenied(
+            f"{address.name} refused the account: {refused}",
+            hint="SSH asks for no password here: give the account a key that needs none, or one in ssh-agent.",
+            host=address.name,
+        ) from lost
+    unreached = _line_with(SSH_UNREACHED, lines)
+    if unreached:
+        raise HostUnreachable(
+            f"{address.name} cannot be reached through SSH: {unreached}",
+            hint=f"Try it by hand, where ssh can ask: ssh {address.host}",
+            host=address.name,
+        ) from lost
+
+
+def _line_with(phrases: Sequence[str], lines: Sequence[str]) -> str:
+    return next((line for line in lines if any(phrase in line for phrase in phrases)), "")
