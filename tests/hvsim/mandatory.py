@@ -55,10 +55,11 @@ def missing_before_input(state: State, set_count: int) -> list[Slot]:
     if not demands:
         return []
     default = state.layout.default
-    demanding = state.current & (state.layout.all_sets if _of_every_set(demands) else _union(demands))
+    of_all = state.layout.all_sets or ANY_SET
+    demanding = state.current & (of_all if _of_every_set(demands) else _union(demands))
     if not demanding:
         demanding = state.current
-    if set_count > 1 and not default & demanding and default & state.current:
+    if set_count > 1 and default and not default & demanding and default & state.current:
         others = (d for d in demands if d.flag & state.current and not d.flag & default and not d.everywhere)
         if not any(d.from_pipeline for d in others):
             demanding = state.current & ~demanding

@@ -53,14 +53,11 @@ class Slot:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """All slots of a command, and its sets in the order of their bits: the default one is the first.
-
-    Without a default set the engine has an empty one in its place, `ALL_SETS`.
-    """
+    """All slots of a command, and the bits of its sets; `default` is 0 without a default set."""
 
     slots: tuple[Slot, ...]
     sets: tuple[str, ...]
-    default: int = 1
+    default: int
 
     @property
     def all_sets(self) -> int:
@@ -70,7 +67,7 @@ class Layout:
     def set_name(self, current: int) -> str:
         """The name of the set that `current` stands for, empty if it stands for several."""
         if current in (ANY_SET, 0):
-            return self.sets[0]
+            return self.sets[0] if self.default else ALL_SETS
         bit = current.bit_length() - 1
         return self.sets[bit] if current == 1 << bit and bit < len(self.sets) else ""
 
@@ -109,10 +106,13 @@ def count_sets(sets: int) -> int:
 
 @cache
 def layout(command: CommandContract) -> Layout:
-    """The slots and set bits of `command`."""
-    names = [command.default_set or ALL_SETS]
+    """The slots and set bits of `command`; the default set, if it has one, has the first bit."""
+    names: list[str] = []
+    default = command.default_set if command.default_set != ALL_SETS else ""
+    if default:
+        names.append(default)
     slots = [_slot(parameter, names) for parameter in command.parameters.values()]
-    return Layout(tuple(slots), tuple(names))
+    return Layout(tuple(slots), tuple(names), 1 if default else 0)
 
 
 def _slot(parameter: Parameter, names: list[str]) -> Slot:

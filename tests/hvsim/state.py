@@ -55,18 +55,22 @@ class State:
         count = count_sets(self.current)
         if count == 0:
             raise ambiguous()
-        if self.current == ANY_SET:
-            count = len(self.layout.sets)
+        default = self.layout.default
+        if count > 1:
+            if default and self.current & default:
+                return self._default_of(count, take_default)
             if before_pipeline and self._pipeline_may_decide():
                 return count
-            return self._default_of(count, take_default)
-        if count == 1:
-            return 1
-        if self.current & self.layout.default:
-            return self._default_of(count, take_default)
-        if before_pipeline and self._pipeline_may_decide():
-            return count
-        return self._resolve_by_mandatory()
+            return self._resolve_by_mandatory()
+        if self.current == ANY_SET:
+            count = max(len(self.layout.sets), 1)
+            if before_pipeline and self._pipeline_may_decide():
+                return count
+            if default:
+                return self._default_of(count, take_default)
+            if count > 1:
+                return self._resolve_by_mandatory()
+        return count
 
     def _default_of(self, count: int, take_default: bool) -> int:
         if not take_default:
@@ -90,8 +94,10 @@ class State:
         return 1
 
     def settle(self) -> None:
-        """Take the default set if nothing chose another."""
-        if self.current == ANY_SET:
+        """Make sure that one set is chosen, the default one if nothing else was."""
+        if len(self.layout.sets) > 1 and self.current == ANY_SET:
+            if not self.layout.default:
+                raise ambiguous()
             self.current = self.layout.default
 
     @property

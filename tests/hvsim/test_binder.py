@@ -86,9 +86,15 @@ def test_default_set_is_taken_when_several_are_possible() -> None:
     assert bound("Get-VMSwitch").set == "Name"
 
 
-def test_without_default_set_a_call_that_chooses_none_is_in_all_sets() -> None:
+def test_without_default_set_the_only_one_that_lacks_nothing_is_taken() -> None:
     target = made(parameter("A", sets={"One": InSet()}), parameter("B", sets={"Two": REQUIRED}))
-    assert bind(target, []).set == ALL_SETS
+    assert bind(target, []).set == "One"
+
+
+@pytest.mark.parametrize("part", [InSet(), REQUIRED])
+def test_without_default_set_two_alike_are_refused(part: InSet) -> None:
+    target = made(parameter("A", sets={"One": part}), parameter("B", sets={"Two": part}))
+    assert refused(target).error_id == "AmbiguousParameterSet"
 
 
 def test_without_default_set_the_only_possible_one_that_lacks_nothing_is_taken() -> None:

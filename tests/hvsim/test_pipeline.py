@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 import pytest
@@ -56,6 +57,120 @@ def test_property_of_an_aliass_name_binds_and_one_of_the_parameters_own_goes_bef
 
 def test_set_that_the_caller_cannot_complete_is_dropped_for_one_the_pipeline_can() -> None:
     assert bound("Rename-VMSwitch", ("NewName", "a"), piped="vm1").values == {"NewName": "a", "Name": "vm1"}
+
+
+NOW = datetime(2024, 5, 6)
+EVERY_DATE = parameter("Date", "DateTime", {ALL_SETS: REQUIRED}, by_value=True)
+NETWORK = parameter("Network", "TimeSpan", {"network": REQUIRED}, by_value=True)
+COMPUTER = (
+    parameter("ComputerName", "String[]", {"computer": InSet()}, by_name=True),
+    parameter("DisableComputer", "SwitchParameter", {"computer": REQUIRED}),
+)
+
+
+def test_set_with_only_the_common_demands_is_kept_beside_one_the_pipeline_could_serve() -> None:
+    target = made(
+        EVERY_DATE,
+        parameter("ComputerName", sets={"computer": InSet(), "session": InSet()}),
+        parameter("Span", "TimeSpan", {"session": REQUIRED}, by_value=True),
+    )
+    assert bind(target, [], piped=NOW).set == "computer"
+
+
+def test_default_set_with_only_the_common_demands_is_kept_too() -> None:
+    target = made(
+        parameter("NewName", sets={"new": InSet()}),
+        EVERY_DATE,
+        parameter("ComputerName", sets={"computer": InSet(), "session": InSet()}),
+        parameter("Span", "TimeSpan", {"session": REQUIRED}, by_value=True),
+        default="computer",
+    )
+    assert bind(target, [], piped=NOW).set == "computer"
+
+
+def test_set_without_demands_is_kept_beside_those_the_caller_would_have_to_complete() -> None:
+    session = parameter("Date", "DateTime", {"session": InSet()}, by_value=True)
+    assert bind(made(NETWORK, *COMPUTER, session), [], piped=NOW).set == "session"
+
+
+def test_default_set_without_demands_is_kept_beside_those_the_caller_would_have_to_complete() -> None:
+    target = made(
+        NETWORK,
+        *COMPUTER,
+        parameter("Param", sets={"session": InSet(), "server": InSet()}),
+        parameter("Date", "DateTime", by_value=True),
+        default="server",
+    )
+    assert bind(target, [], piped=NOW).set == "server"
+
+
+def test_default_set_that_the_caller_must_complete_is_taken_when_no_other_lives_on_the_pipeline() -> None:
+    target = made(
+        parameter("Key", sets={"One": REQUIRED}),
+        parameter("Lock", sets={"Two": REQUIRED}),
+        parameter("Item", by_value=True),
+        default="One",
+    )
+    error = refused(target, piped="x")
+    assert (error.error_id, error.how) == ("MissingMandatoryParameter", "failed")
+    assert error.message.endswith(": Key.")
+
+
+def test_default_set_is_given_up_for_one_that_lives_on_the_pipeline() -> None:
+    target = made(
+        parameter("Key", sets={"One": REQUIRED}),
+        parameter("Item", sets={"Two": REQUIRED}, by_value=True),
+        default="One",
+    )
+    assert bind(target, [], piped="x").set == "Two"
+
+
+def test_default_set_without_demands_is_tried_first_and_the_others_that_have_none_after_it() -> None:
+    dated = parameter("Date", "DateTime", {"Dated": InSet()}, by_value=True)
+    keyed = (
+        parameter("Key", sets={"Keyed": REQUIRED}),
+        parameter("Id", "Guid", {"Keyed": InSet()}, by_value=True),
+    )
+    text = parameter("Text", sets={"Plain": InSet()}, by_value=True)
+    found = bind(made(text, dated, *keyed, default="Plain"), [], piped=NOW)
+    assert found.values == {"Text": "05/06/2024 00:00:00"}
+    number = parameter("Number", "Int32", {"Plain": InSet()}, by_value=True)
+    assert bind(made(number, dated, *keyed, default="Plain"), [], piped=NOW).set == "Dated"
+
+
+def test_of_sets_the_caller_would_have_to_complete_the_one_that_takes_values_is_asked_for() -> None:
+    shared = parameter("Both", sets={"One": InSet(), "Two": InSet()})
+    target = made(
+        shared,
+        parameter("Key", sets={"One": REQUIRED}),
+        parameter("Item", sets={"One": REQUIRED}, by_value=True),
+        parameter("Name", sets={"Two": REQUIRED}, by_name=True),
+        parameter("Lock", sets={"Two": REQUIRED}),
+    )
+    assert refused(target, ("Both", "b"), piped="x").message.endswith(": Key.")
+
+
+def test_sets_that_only_the_caller_can_complete_are_ambiguous_without_a_default() -> None:
+    target = made(
+        parameter("Both", sets={"One": InSet(), "Two": InSet()}, by_value=True),
+        parameter("Other", sets={"One": InSet(), "Two": InSet()}),
+        parameter("Key", sets={"One": REQUIRED}),
+        parameter("Lock", sets={"Two": REQUIRED}),
+    )
+    error = refused(target, ("Other", "b"), piped="x")
+    assert (error.error_id, error.how) == ("AmbiguousParameterSet", "failed")
+
+
+def test_of_several_sets_that_take_values_those_the_caller_must_complete_are_dropped() -> None:
+    target = made(
+        parameter("Both", sets={"One": InSet(), "Two": InSet(), "Three": InSet()}),
+        parameter("Number", "Int32", {"One": REQUIRED}, by_value=True),
+        parameter("Key", sets={"One": REQUIRED}),
+        parameter("Text", sets={"Two": REQUIRED}, by_value=True),
+        parameter("Date", "DateTime", {"Three": REQUIRED}, by_value=True),
+    )
+    assert bind(target, [("Both", "b")], piped="x").set == "Two"
+    assert bind(target, [("Both", "b")], piped=NOW).set == "Three"
 
 
 def test_object_that_nothing_takes_is_an_error_of_the_object() -> None:
