@@ -26,9 +26,8 @@ from tests.hvsim.engine.values import (
     UInt16,
     UInt32,
     UInt64,
-    Version,
 )
-from tests.hvsim.values import NetObject
+from tests.hvsim.values import TICKS_PER_SECOND, NetObject, TimeSpan, Version
 
 BOM = b"\xef\xbb\xbf"
 DEPTH = 2
@@ -149,7 +148,7 @@ def _plain(value: object) -> tuple[str, str] | None:
     if isinstance(value, bool):
         return "B", "true" if value else "false"
     if isinstance(value, Version):
-        return "Version", _text(value)
+        return "Version", str(value)
     if isinstance(value, str):
         return "S", _text(value)
     if isinstance(value, int):
@@ -183,12 +182,12 @@ def _double(value: float) -> str:
 
 
 def _duration(value: datetime.timedelta) -> str:
-    microseconds = value // datetime.timedelta(microseconds=1)
-    seconds, fraction = divmod(abs(microseconds), 1_000_000)
+    ticks = value.ticks if isinstance(value, TimeSpan) else value // datetime.timedelta(microseconds=1) * 10
+    seconds, fraction = divmod(abs(ticks), TICKS_PER_SECOND)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    return f"{'-' if microseconds < 0 else ''}P{days}DT{hours}H{minutes}M{seconds}.{fraction:06}S"
+    return f"{'-' if ticks < 0 else ''}P{days}DT{hours}H{minutes}M{seconds}.{fraction:07}S"
 
 
 def _text(text: str) -> str:

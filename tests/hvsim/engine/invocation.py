@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.hvsim.binder import Bound
 from tests.hvsim.contract import CommandContract
+from tests.hvsim.values import NOTHING
 
 if TYPE_CHECKING:
     from tests.hvsim.host.failures import HostFailure
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
 class ProcessState:
     """What one PowerShell process holds: global variables (by casefolded name), modules, its session into a guest.
 
+    `guest` belongs to the guest's scripts.
     `at_end` is called, last first, when the process ends in an orderly way or its input breaks off.
     """
 
     variables: dict[str, object] = field(default_factory=dict)
     modules: set[str] = field(default_factory=set)
-    guest_session: Any = None
+    guest: Any = None
     at_end: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -32,7 +35,7 @@ class Streams:
     """The streams and the clock of the pipeline that something runs in.
 
     `error` writes a non-terminating error, and ends the pipeline under ErrorAction Stop. `sleep` takes REAL seconds and
-    raises what ends the pipeline when that is stopped; `check` raises the same at once.
+    raises what ends the pipeline when that is stopped; `check` raises the same at once, `stop` is set then.
     """
 
     warn: Callable[[str], None]
@@ -40,6 +43,7 @@ class Streams:
     verbose: Callable[[str], None]
     sleep: Callable[[float], None]
     check: Callable[[], None]
+    stop: threading.Event
 
 
 @dataclass
@@ -51,7 +55,7 @@ class Invocation:
     bound: Bound
     process: ProcessState
     streams: Streams
-    piped: object = None
+    piped: object = NOTHING
 
     @property
     def warn(self) -> Callable[[str], None]:
@@ -75,18 +79,29 @@ class Invocation:
 
 @dataclass
 class ScriptInvocation:
-    """One fixed script: `arguments` are bound to its param block (every parameter is there, absent ones None).
+    """One fixed script: `values` are bound to its param block, by the names written there.
 
-    `input` gives the objects piped or streamed in as they come.
+    Every parameter is there, an absent one with the default of its type. `input` gives the objects piped or streamed in
+    as they come.
     """
 
     host: SimHost
     text: str
-    arguments: dict[str, Any]
+    values: dict[str, Any]
     input: Iterator[object]
     process: ProcessState
     streams: Streams
     exit: Callable[[int], None]
+
+    @property
+    def error(self) -> Callable[[HostFailure], None]:
+        """Write a non-terminating error; raising HostFailure ends the pipeline with it."""
+        return self.streams.error
+
+    @property
+    def stop(self) -> threading.Event:
+        """Set when the pipeline is told to stop."""
+        return self.streams.stop
 
 
 Cmdlet = Callable[[Invocation], Iterable[object]]

@@ -21,9 +21,8 @@ from tests.hvsim.engine.values import (
     UInt16,
     UInt32,
     UInt64,
-    Version,
 )
-from tests.hvsim.values import NetObject
+from tests.hvsim.values import NetObject, Version
 
 COPY = "Deserialized."
 
@@ -60,7 +59,7 @@ def _composite(value: Any) -> object:
         for entry in group
     }
     names = tuple(str(name) for name in meta.type_names) or ("System.Object",)
-    return NetObject(names, properties, str(meta.to_string or ""))
+    return NetObject(names, properties, None if meta.to_string is None else str(meta.to_string))
 
 
 def _type_names(value: Any) -> list[str]:
@@ -88,7 +87,7 @@ def _instant(value: datetime.datetime) -> datetime.datetime:
 
 _PRIMITIVES: tuple[tuple[Any, Callable[[Any], object]], ...] = (
     (ps.PSChar, lambda value: chr(int(value))),
-    (ps.PSVersion, lambda value: Version(str(value))),
+    (ps.PSVersion, lambda value: Version(tuple(map(int, str(value).split("."))))),
     (ps.PSByte, Byte),
     (ps.PSUInt16, UInt16),
     (ps.PSUInt, UInt32),

@@ -1,4 +1,4 @@
-"""Values that cmdlets give out and that need more than a Python type: enums, sized integers, versions, notes.
+"""Values that cmdlets give out and that need more than a Python type: enums, sized integers, secrets, notes.
 
 A plain int travels as Int32 when it fits, then as Int64, then as UInt64; the classes here name another width.
 """
@@ -51,12 +51,6 @@ class Int64(int):
 
 class UInt64(int):
     """System.UInt64."""
-
-
-class Version(str):
-    """System.Version, as written."""
-
-    __slots__ = ()
 
 
 @dataclass(frozen=True)
