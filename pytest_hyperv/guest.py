@@ -134,6 +134,23 @@ class GuestSession(Protocol):
         """Start a program and return while it runs. Raises CommandFailed when it cannot be started."""
         ...
 
+    @property
+    def streams_input(self) -> bool:
+        """Whether a spawned program can be written to."""
+        ...
+
+    def make_folder(self, path: str, *, timeout: float) -> None:
+        """Make a folder and those above it; one that exists is fine. Raises CommandFailed."""
+        ...
+
+    def scratch_path(self, name: str) -> str:
+        """A path for a file that is soon removed again; another one at each call."""
+        ...
+
+    def remove_file(self, path: str) -> None:
+        """Remove a file. Raises CommandFailed."""
+        ...
+
     def stat(self, path: str) -> FileFacts | None:
         """Facts of a path, a link not followed; None when nothing is there."""
         ...

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from pytest_hyperv import vhdx
 from pytest_hyperv.errors import ImageError
 from pytest_hyperv.programs import run_program
-from pytest_hyperv.spec import MIB
-
-DiskFormat = Literal["qcow2", "vhdx", "raw"]
+from pytest_hyperv.spec import MIB, DiskFormat
 
 CONVERT_TIMEOUT = 7200.0
 """Seconds one conversion may take; a Windows disk of 60 GB takes minutes."""
 
 QCOW2_MAGIC = b"QFI\xfb"
-VHDX_MAGIC = b"vhdxfile"
 OTHER_MAGICS = {
     b"KDMV": "VMDK",
     b"conectix": "VHD",
@@ -57,27 +55,41 @@ def examine(path: Path, *, image: str) -> DiskFile:
     if head.startswith(QCOW2_MAGIC):
         _refuse_names_of_other_files(path, head, image)
         format: DiskFormat = "qcow2"
-    elif head.startswith(VHDX_MAGIC):
+    elif head.startswith(vhdx.MAGIC):
         format = "vhdx"
     else:
         _require_raw_disk(path, head, image)
         format = "raw"
-    try:
-        told = json.loads(
-            run_program(
-                ["qemu-img", "info", "--output=json", "--image-opts", _opened(path, format)], timeout=60, image=image
-            )
-        )
-    except ImageError as error:
-        raise ImageError(
-            f"{path} cannot be read as {format}: {error.message}",
-            hint="A differencing disk (one with a parent) must be merged first; a damaged one must be copied again.",
-            image=image,
-        ) from error
-    size = int(told["virtual-size"])
+    size = _vhdx_size(path, image) if format == "vhdx" else _size(path, format, image)
     if not 0 < size <= LARGEST:
         raise ImageError(f"{path} claims a size of {size} bytes.", hint="Give a disk of up to 64 TiB.", image=image)
     return DiskFile(path, format, size)
+
+
+def _size(path: Path, format: DiskFormat, image: str) -> int:
+    try:
+        command = ["qemu-img", "info", "--output=json", "--image-opts", _opened(path, format)]
+        return int(json.loads(run_program(command, timeout=60, image=image))["virtual-size"])
+    except ImageError as error:
+        raise ImageError(
+            f"{path} cannot be read as {format}: {error.message}",
+            hint="A damaged disk must be copied again.",
+            image=image,
+        ) from error
+
+
+def _vhdx_size(path: Path, image: str) -> int:
+    try:
+        facts = vhdx.examine_vhdx(path)
+    except ValueError as error:
+        raise ImageError(f"{path} cannot be read as vhdx: {error}", hint="Copy it again.", image=image) from error
+    if facts.has_parent:
+        raise ImageError(
+            f"{path} is a differencing disk; an image must be one file that stands alone.",
+            hint="Merge it first: Convert-VHD -Path DISK -DestinationPath WHOLE.vhdx",
+            image=image,
+        )
+    return facts.virtual_size
 
 
 def _refuse_names_of_other_files(path: Path, head: bytes, image: str) -> None:
@@ -121,7 +133,13 @@ def _opened(path: Path, format: DiskFormat) -> str:
 
 
 def convert(source: DiskFile, target: Path, format: DiskFormat, *, image: str) -> None:
-    """Write ``source`` as a new file that stands alone, its size rounded up to whole MiB. Raises ImageError."""
+    """Write ``source`` as a new file that stands alone, its size rounded up to whole MiB. Raises ImageError.
+
+    A VHDX that stays one is copied as it is.
+    """
+    if source.format == format == "vhdx":
+        shutil.copyfile(source.path, target)
+        return
     options = {"vhdx": ["-o", "subformat=dynamic"], "qcow2": ["-o", "compat=1.1,lazy_refcounts=off"], "raw": []}[format]
     reading = _opened(source.path, source.format)
     command = ["qemu-img", "convert", "--image-opts", reading, "-O", format, *options, str(target.absolute())]

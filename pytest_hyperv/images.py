@@ -1,6 +1,6 @@
 """The catalogue of golden images: sealed disks, known by name, verified before a machine is made of them.
 
-One version of an image is one folder, ``NAME/VERSION/``, with ``disk.qcow2`` and ``image.json``.
+One version of an image is one folder, ``NAME/VERSION/``, with ``disk.qcow2`` (or ``disk.vhdx``) and ``image.json``.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from pytest_hyperv.errors import ImageError
-from pytest_hyperv.image_files import DiskFile, DiskFormat, check, convert, digest_of, examine, round_up
+from pytest_hyperv.image_files import DiskFile, check, convert, digest_of, examine, round_up
 from pytest_hyperv.image_home import CURRENT, ImageHome, told_as_image_errors, write_whole
 from pytest_hyperv.progress import Progress, Task
 from pytest_hyperv.recipes import debian
-from pytest_hyperv.spec import GuestRoad, Image, OsFamily, SecureBoot
+from pytest_hyperv.spec import DiskFormat, GuestRoad, Image, OsFamily, SecureBoot
 
 RECIPES = {debian.NAME: debian.build}
 """Images this package can build by itself."""
 
 FACTS, STAMP = "image.json", "stamp.json"
+HYPERV_ROADS = ("psdirect", "winrm")
 NAME_FORM = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 CREDENTIALS_FORM = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|keyring:[^/\s]+/\S+)?")
 
@@ -79,7 +80,8 @@ class ImageStore:
             raise self._damaged(name, f"the disk file {image.disk} is gone")
         with told_as_image_errors(name):
             self._rehash(image)
-        check(image.disk, image=name)
+        if image.format == "qcow2":
+            check(image.disk, image=name)
         return image
 
     def build(self, name: str, progress: Progress, *, rebuild: bool = False) -> Image:
@@ -99,14 +101,18 @@ class ImageStore:
                 convert(DiskFile(built.disk, "raw", built.virtual_size), folder / "disk.qcow2", "qcow2", image=name)
                 built.disk.unlink()
                 facts = DiskFacts("linux", "agent", secure_boot="uefi-ca", kernel=built.kernel)
-                return self._seal(name, folder, facts, built.virtual_size, task)
+                kept = DiskFile(folder / "disk.qcow2", "qcow2", built.virtual_size)
+                return self._seal(name, folder, facts, kept, task)
 
         return self._make(name, progress, make, replace=rebuild, there=self.get)
 
     def import_disk(
         self, name: str, source: Path, facts: DiskFacts, progress: Progress, *, replace: bool = False
     ) -> Image:
-        """Take a disk (qcow2, VHDX or raw, told by its content) into the store as a qcow2 file of its own."""
+        """Take a disk (qcow2, VHDX or raw, told by its content) into the store as a file of its own.
+
+        It is a VHDX for guests that only Hyper-V's roads reach, and a qcow2 file for all others.
+        """
         _require_name(name)
         if not CREDENTIALS_FORM.fullmatch(facts.credentials):
             raise ImageError(
@@ -115,12 +121,14 @@ class ImageStore:
                 image=name,
             )
         disk = examine(source, image=name)
+        format: DiskFormat = "vhdx" if facts.guest_road in HYPERV_ROADS else "qcow2"
 
         def make(folder: Path) -> Image:
             with progress.task(f"Importing {source.name} as image {name}", steps=2) as task:
-                task.step(f"converting the {disk.format} disk")
-                convert(disk, folder / "disk.qcow2", "qcow2", image=name)
-                return self._seal(name, folder, facts, round_up(disk.virtual_size), task)
+                task.step(f"taking in the {disk.format} disk")
+                kept = DiskFile(folder / f"disk.{format}", format, round_up(disk.virtual_size))
+                convert(disk, kept.path, format, image=name)
+                return self._seal(name, folder, facts, kept, task)
 
         return self._make(name, progress, make, replace=replace, there=_already_there)
 
@@ -136,7 +144,7 @@ class ImageStore:
         with told_as_image_errors(name), progress.task(f"Exporting {name} to {target.name}", steps=1) as task:
             task.step(f"converting to {format}")
             try:
-                convert(DiskFile(image.disk, "qcow2", image.virtual_size), partial, format, image=name)
+                convert(DiskFile(image.disk, image.format, image.virtual_size), partial, format, image=name)
                 partial.chmod(0o600)
                 partial.rename(target)
             finally:
@@ -190,14 +198,13 @@ class ImageStore:
                 home.publish(folder, made.digest.removeprefix("sha256:")[:16])
                 return self._facts(name)
 
-    def _seal(self, name: str, folder: Path, facts: DiskFacts, virtual_size: int, task: Task) -> Image:
+    def _seal(self, name: str, folder: Path, facts: DiskFacts, disk: DiskFile, task: Task) -> Image:
         """Hash the disk in ``folder``, write its facts beside it and drop everything a finished image does not hold."""
         task.step("hashing and sealing")
-        disk = folder / "disk.qcow2"
-        digest = digest_of(disk)
+        digest = digest_of(disk.path)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        image = Image(name, folder, digest, virtual_size, created=created, **asdict(facts))
-        kept = {"disk.qcow2", "kbuild.tar"}
+        image = Image(name, folder, digest, disk.virtual_size, created=created, format=disk.format, **asdict(facts))
+        kept = {disk.path.name, "kbuild.tar"}
         for path in folder.iterdir():
             if path.name in kept:
                 path.chmod(0o400)
@@ -207,7 +214,7 @@ class ImageStore:
                 path.unlink()
         written = {key: value for key, value in asdict(image).items() if key != "folder"}
         write_whole(folder / FACTS, json.dumps(written, indent=1) + "\n", mode=0o400)
-        write_whole(folder / STAMP, json.dumps(_look_at(disk)))
+        write_whole(folder / STAMP, json.dumps(_look_at(disk.path)))
         return image
 
     def _unknown(self, name: str) -> ImageError:

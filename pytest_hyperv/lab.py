@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from pytest_hyperv.backends.base import Backend
-from pytest_hyperv.backends.registry import automatic, open_backend
+from pytest_hyperv.backends.registry import automatic, open_backend, reclaim
 from pytest_hyperv.cache import default_cache, prepare_cache
 from pytest_hyperv.capabilities import Offer
 from pytest_hyperv.errors import CapabilityMissing
@@ -48,7 +48,12 @@ class Lab:
     def cache(self) -> Path:
         """The folder of images, states and machines; what dead runs left there is removed first."""
         cache = prepare_cache(self.settings.cache or default_cache())
-        Ledger(cache / "machines").reap()
+        ledger = Ledger(cache / "machines", reclaim)
+        ledger.reap()
+        for failure in ledger.failures:
+            self._config.issue_config_time_warning(
+                pytest.PytestWarning(f"a machine that a dead run left could not be removed: {failure}"), stacklevel=2
+            )
         sweep(cache / "states")
         return cache
 
@@ -72,7 +77,9 @@ class Lab:
         """The pool of one backend. Raises CapabilityMissing when the backend does not run here."""
         if backend not in self._pools:
             found = self._config.hook.pytest_hyperv_backend(name=backend, cache=self.cache)
-            opened: Backend = found or open_backend(backend, self.cache)
+            opened: Backend = found or open_backend(
+                backend, self.cache, host=self.settings.host, psdirect=self.settings.psdirect
+            )
             states = StateStore(self.cache / "states", opened)
             self._pools[backend] = Pool(
                 opened, states, self.images.get, spares=self.settings.spares, progress=self.progress
@@ -117,7 +124,7 @@ class Lab:
         pool = self.pool(backend)
         machine = pool.lease(wish.spec, purpose, more_to_come=more_to_come)
         vm = VirtualMachine(machine, self.images.get(wish.spec.image), backend, timeout=wish.timeout)
-        return Loan(vm, lambda: pool.release(machine))
+        return Loan(vm, lambda: pool.release(machine, more_to_come=more_to_come))
 
     def figures(self) -> Figures:
         """What this process made so far."""
@@ -131,9 +138,12 @@ class Lab:
         return total
 
     def close(self) -> None:
-        """End every machine that is left."""
+        """End every machine that is left, then what was opened to reach their hosts."""
         for pool in self._pools.values():
-            pool.close()
+            try:
+                pool.close()
+            finally:
+                pool.backend.close()
 
 
 @dataclass(frozen=True)

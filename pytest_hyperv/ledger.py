@@ -21,7 +21,7 @@ import psutil
 from filelock import FileLock, Timeout
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from pytest_hyperv.errors import HostError, LeaseLost
+from pytest_hyperv.errors import HostError, HypervError, LeaseLost
 from pytest_hyperv.identity import ProcessIdentity, processes_marked
 
 RECORD = "record.json"
@@ -70,8 +70,13 @@ class Record:
 class Ledger:
     """The records of all machines of one cache, shared by every run that uses it."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, reclaim: Callable[[Record], None] = lambda _: None) -> None:
+        """``reclaim`` removes what a machine has outside of its folder and its processes, and raises HypervError.
+
+        ``failures`` says, after `reap`, which machines could not be removed and why; they stay written down.
+        """
+        self.root, self._reclaim = root, reclaim
+        self.failures: list[str] = []
 
     def open(self, backend: str, purpose: str) -> Record:
         """Write down a new machine and make its folder, before anything else of it exists.
@@ -134,19 +139,28 @@ class Ledger:
         if not self.root.is_dir():
             return []
         removed = []
+        self.failures = []
         try:
             with FileLock(self.root / ".reaper.lock", timeout=0):
                 for folder in self._folders():
                     record = _read(folder)
                     if record is None:
                         _remove_unborn(folder)
-                    elif record.abandoned() or also(record):
-                        end_processes(record)
-                        self.close(record)
+                    elif (record.abandoned() or also(record)) and self._removed(record):
                         removed.append(record)
         except Timeout:
             return []
         return removed
+
+    def _removed(self, record: Record) -> bool:
+        try:
+            end_processes(record)
+            self._reclaim(record)
+        except HypervError as error:
+            self.failures.append(f"{record.name} ({record.purpose}): {error.message}")
+            return False
+        self.close(record)
+        return True
 
     def _folders(self) -> list[Path]:
         return [path for path in self.root.iterdir() if path.is_dir()] if self.root.is_dir() else []

@@ -64,10 +64,17 @@ class Pool:
             self._warm(spec)
         return machine
 
-    def release(self, machine: Machine) -> None:
-        """Throw a machine away while the next test already runs."""
+    def release(self, machine: Machine, *, more_to_come: bool = False) -> None:
+        """Take a machine back while the next test already runs.
+
+        It is thrown away, unless ``more_to_come`` says that a clean one of its kind is wanted and its backend makes
+        one of it for less than a new one costs.
+        """
         self._discards = [task for task in self._discards if not task.done()]
-        self._discards.append(self._workers.submit(self._discard, machine))
+        if more_to_come and self.backend.recycles:
+            self._spares.setdefault(machine.spec, []).append(self._workers.submit(self._recycle, machine))
+        else:
+            self._discards.append(self._workers.submit(self._discard, machine))
 
     def settle(self) -> None:
         """Wait until the spares under way are warm and what was released is gone."""
@@ -91,6 +98,17 @@ class Pool:
         machine.discard()
         with self._lock:
             self._held.remove(machine)
+
+    def _recycle(self, machine: Machine) -> Machine:
+        """The machine as a clean one. A failure is left to the next lease, which then makes its own."""
+        try:
+            if not self._closed.is_set() and machine.crash is None and machine.recycle():
+                return machine
+        except HypervError:
+            self._discard(machine)
+            raise
+        self._discard(machine)
+        raise PoolError(f"{machine.name} could not be made clean again")
 
     def _spare(self, spec: MachineSpec) -> Machine | None:
         waiting = self._spares.get(spec, [])

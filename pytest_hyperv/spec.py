@@ -23,6 +23,8 @@ Reset = Literal["test", "class", "module", "session"]
 
 OsFamily = Literal["linux", "windows"]
 
+DiskFormat = Literal["qcow2", "vhdx", "raw"]
+
 GuestRoad = Literal["agent", "psdirect", "winrm", "ssh"]
 """How commands reach a guest of an image: QEMU's agent, PowerShell Direct, or the network."""
 
@@ -42,6 +44,15 @@ class MachineSpec:
     network: str = "none"
     checkpoints: CheckpointType = "standard"
 
+    @property
+    def summary(self) -> str:
+        """The spec in a few words, for progress and reports."""
+        words = [f"{self.memory // MIB} MiB", f"{self.cpus} CPU{'s' if self.cpus > 1 else ''}"]
+        words += ["Secure Boot"] if self.secure_boot != "off" else []
+        words += ["TPM"] if self.tpm else []
+        words += ["nested"] if self.nested else []
+        return ", ".join(words)
+
 
 @dataclass(frozen=True)
 class Image:
@@ -50,7 +61,7 @@ class Image:
     ``digest`` is "sha256:..." of the disk file, ``virtual_size`` the bytes a guest sees, ``guest_road`` how commands
     reach the guest, ``credentials`` a reference such as "env:NAME" or "keyring:service/user" and never a secret,
     ``secure_boot`` the template it boots under, ``kernel`` its Linux kernel's release ("" for others), ``created`` an
-    ISO time.
+    ISO time, ``format`` that of the disk file.
     """
 
     name: str
@@ -64,8 +75,9 @@ class Image:
     powershell: bool
     kernel: str
     created: str
+    format: DiskFormat = "qcow2"
 
     @property
     def disk(self) -> Path:
-        """The disk, a qcow2 file that stands alone."""
-        return self.folder / "disk.qcow2"
+        """The disk, a file that stands alone."""
+        return self.folder / f"disk.{self.format}"

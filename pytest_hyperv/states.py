@@ -58,6 +58,8 @@ class StateStore:
         folder = self.folder(image, spec)
 
         def replace() -> None:
+            if folder.is_dir():
+                self._backend.remove_state(folder)
             shutil.rmtree(folder, ignore_errors=True)
             self._build(image, spec, folder, progress)
 

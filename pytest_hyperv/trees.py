@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import cast
+from typing import Literal, cast
 
 from pytest_hyperv.errors import CopyError
 from pytest_hyperv.guest import GuestProcess, GuestSession
@@ -53,17 +53,42 @@ class _Source:
 
 def copy_tree_in(session: GuestSession, source: Path, target: str, timeout: float) -> None:
     """Put what is in the folder ``source`` into the guest's folder ``target``, links as links. Raises CopyError."""
-    session.run(["mkdir", "-p", "--", target], timeout=timeout).check()
+    session.make_folder(target, timeout=timeout)
+    if session.streams_input:
+        _stream_in(session, source, target, timeout)
+    else:
+        _carry_in(session, source, target, timeout)
+
+
+def _stream_in(session: GuestSession, source: Path, target: str, timeout: float) -> None:
     process = session.spawn(["tar", "-xf", "-", "-C", target, "--no-same-owner"])
     try:
-        with tarfile.open(fileobj=cast("tarfile._Fileobj", _Sink(process)), mode="w|", bufsize=PIECE) as archive:
-            for entry in sorted(source.iterdir()):
-                archive.add(entry, arcname=entry.name, filter=_anonymous)
+        _pack(source, cast("tarfile._Fileobj", _Sink(process)), "w|")
         process.close_stdin()
         _finish(process, target, timeout)
     except BaseException:
         process.kill()
         raise
+
+
+def _carry_in(session: GuestSession, source: Path, target: str, timeout: float) -> None:
+    """By way of an archive file in the guest, where a program that runs cannot be written to."""
+    scratch = session.scratch_path("tree.tar")
+    with tempfile.TemporaryFile(prefix="pytest-hyperv-") as archive:
+        _pack(source, cast("tarfile._Fileobj", archive), "w")
+        archive.seek(0)
+        session.write_file(scratch, iter(lambda: archive.read(PIECE), b""), mode=0o600, timeout=timeout)
+    try:
+        done = session.run(["tar", "-xf", scratch, "-C", target, "--no-same-owner"], timeout=timeout)
+        _require_good_end(done.returncode, target, done.stderr_bytes)
+    finally:
+        session.remove_file(scratch)
+
+
+def _pack(source: Path, sink: tarfile._Fileobj, mode: Literal["w", "w|"]) -> None:
+    with tarfile.open(fileobj=sink, mode=mode, bufsize=PIECE) as archive:
+        for entry in sorted(source.iterdir()):
+            archive.add(entry, arcname=entry.name, filter=_anonymous)
 
 
 def copy_tree_out(session: GuestSession, source: str, target: Path, timeout: float) -> None:
@@ -107,7 +132,10 @@ def _finish(process: GuestProcess, path: str, timeout: float, errors: bytes = b"
     """Wait for the end of tar, which must be a good one; ``errors`` is what it complained of so far."""
     while (piece := process.read(timeout)) is not None:
         errors = (errors + piece[1])[-2000:]
-    code = process.wait(timeout)
+    _require_good_end(process.wait(timeout), path, errors)
+
+
+def _require_good_end(code: int, path: str, errors: bytes) -> None:
     if code != 0:
         raise CopyError(
             f"tar in the guest returned {code} for {path}: {errors.decode(errors='replace').strip()}", path=path

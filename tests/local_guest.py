@@ -16,6 +16,7 @@ from typing import IO
 
 from pytest_hyperv.errors import CommandFailed, CommandTimeout, CopyError
 from pytest_hyperv.guest import OUTPUT_LIMIT, CommandResult, FileFacts, Output
+from pytest_hyperv.posix_guest import PosixGuest
 
 PIECE = 1 << 16
 
@@ -87,7 +88,7 @@ class LocalProcess:
         self._process.wait()
 
 
-class LocalSession:
+class LocalSession(PosixGuest):
     """A session whose guest is the folder ``root``."""
 
     def __init__(self, root: Path) -> None:

@@ -12,7 +12,8 @@ from pytest_hyperv.capabilities import Offer
 from pytest_hyperv.errors import SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.progress import Progress
-from pytest_hyperv.psrp.client import Session
+from pytest_hyperv.psrp.calls import Runnable
+from pytest_hyperv.psrp.result import PowerShellResult
 from pytest_hyperv.spec import Image, MachineSpec
 
 
@@ -47,6 +48,14 @@ class Checkpoint:
     memory: bool
     parent: str
     created: float
+
+
+class PowerShellSession(Protocol):
+    """PowerShell in a guest, as far as tests use it."""
+
+    def run(self, what: Runnable, *, timeout: float) -> PowerShellResult:
+        """Run a call to its end; its errors are in the result. Raises CommandTimeout, SessionLost."""
+        ...
 
 
 class Machine(Protocol):
@@ -86,7 +95,7 @@ class Machine(Protocol):
         ...
 
     @property
-    def powershell(self) -> Session:
+    def powershell(self) -> PowerShellSession:
         """The open PowerShell session in the guest. Raises GuestError when the guest has none."""
         ...
 
@@ -131,6 +140,10 @@ class Machine(Protocol):
         """Pay now what the first command of a fresh machine costs, then pause, to be resumed when somebody needs it."""
         ...
 
+    def recycle(self) -> bool:
+        """Be as a clean machine is, running and ready for the next test; False when it has no clean point."""
+        ...
+
     def checkpoint(self, name: str, *, memory: bool) -> Checkpoint:
         """Save a point to come back to; the machine goes on as it was."""
         ...
@@ -173,6 +186,11 @@ class Backend(Protocol):
         """One line for the header: version and acceleration."""
         ...
 
+    @property
+    def recycles(self) -> bool:
+        """Whether going back to a clean machine costs less than a new one: see ``Machine.recycle``."""
+        ...
+
     def offer(self) -> Offer:
         """What this host can do, with the reason for what it cannot. Raises HostError when it can make no machine."""
         ...
@@ -187,4 +205,12 @@ class Backend(Protocol):
 
     def clone(self, state: Path, purpose: str) -> Machine:
         """A running machine made from the state saved in ``state``. Raises StateError when that is damaged."""
+        ...
+
+    def remove_state(self, state: Path) -> None:
+        """Remove what the state saved in ``state`` has outside of that folder."""
+        ...
+
+    def close(self) -> None:
+        """End what was opened to reach the host; idempotent. Machines must be gone."""
         ...

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pytest_hyperv.backends.base import Backend
 from pytest_hyperv.errors import CapabilityMissing
+from pytest_hyperv.ledger import Record
 
 
 def automatic() -> str:
@@ -14,16 +15,29 @@ def automatic() -> str:
     return "hyperv" if sys.platform == "win32" else "qemu"
 
 
-def open_backend(name: str, cache: Path) -> Backend:
-    """The backend of that name. Raises CapabilityMissing when it does not run on this machine."""
+def open_backend(name: str, cache: Path, *, host: str = "local", psdirect: str = "host") -> Backend:
+    """The backend of that name; the last two are for hyperv: the host's address, and who opens PowerShell Direct.
+
+    Nothing is connected yet. Raises CapabilityMissing when the backend does not run on this machine, SettingsError.
+    """
+    if name == "hyperv":
+        from pytest_hyperv.backends.hyperv.address import HostAddress
+        from pytest_hyperv.backends.hyperv.backend import HypervBackend
+
+        return HypervBackend(cache, HostAddress.parse(host), native=psdirect == "native")
     if name == "qemu" and sys.platform == "linux":
         from pytest_hyperv.backends.qemu.backend import QemuBackend
 
         return QemuBackend(cache)
-    reason = {
-        "qemu": f"the qemu backend runs on Linux, this is {sys.platform}",
-        "hyperv": "the hyperv backend needs a Windows host with Hyper-V, and is not part of this version yet",
-    }.get(name, f"there is no backend {name!r}")
+    reason = f"the qemu backend runs on Linux, this is {sys.platform}" if name == "qemu" else f"there is no {name!r}"
     raise CapabilityMissing(
         reason, hint="choose another with --hyperv-backend, or leave it at auto.", missing={f"backend {name}": reason}
     )
+
+
+def reclaim(record: Record) -> None:
+    """Remove what a dead run's machine has outside of its folder. Raises HostError when its host cannot be reached."""
+    if record.backend == "hyperv":
+        from pytest_hyperv.backends.hyperv.reclaim import reclaim as reclaim_from_host
+
+        reclaim_from_host(record)

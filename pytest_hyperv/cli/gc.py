@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from pytest_hyperv.backends.registry import reclaim
 from pytest_hyperv.cli.cache_option import cache_option
 from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.states import sweep
@@ -14,7 +15,8 @@ from pytest_hyperv.states import sweep
 @click.command()
 @cache_option
 @click.option("--kept", is_flag=True, help="Remove machines that were kept on purpose too.")
-def command(cache: Path, kept: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, cache: Path, kept: bool) -> None:
     """Remove machines whose run died, with their processes, disks and sockets, and states that were half built.
 
     What a living run holds is never touched.
@@ -23,10 +25,15 @@ def command(cache: Path, kept: bool) -> None:
     def chosen(record: Record) -> bool:
         return kept and bool(record.kept)
 
-    removed = Ledger(cache / "machines").reap(also=chosen)
+    ledger = Ledger(cache / "machines", reclaim)
+    removed = ledger.reap(also=chosen)
     for record in removed:
         click.echo(f"removed {record.name} ({record.purpose})")
     for folder in sweep(cache / "states"):
         click.echo(f"removed a state that was half built ({folder.name})")
+    for failure in ledger.failures:
+        click.echo(f"still there: {failure}", err=True)
+    if ledger.failures:
+        ctx.exit(1)
     if not removed:
         click.echo("No machine was left behind.")

@@ -12,9 +12,8 @@ import click
 from pytest_hyperv.cli.cache_option import cache_option
 from pytest_hyperv.cli.screen import progress_here, table
 from pytest_hyperv.errors import ImageError
-from pytest_hyperv.image_files import DiskFormat
 from pytest_hyperv.images import RECIPES, DiskFacts, ImageStore
-from pytest_hyperv.spec import MIB, GuestRoad, Image, OsFamily, SecureBoot
+from pytest_hyperv.spec import MIB, DiskFormat, GuestRoad, Image, OsFamily, SecureBoot
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print facts a program can read.")
 

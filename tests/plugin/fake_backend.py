@@ -147,6 +147,10 @@ class FakeMachine:
         self._journal.note("warm", self.name)
         self.state = MachineState.PAUSED
 
+    def recycle(self) -> bool:
+        """There is no clean point."""
+        return False
+
     def checkpoint(self, name: str, *, memory: bool) -> Checkpoint:
         """Copy the folder."""
         point = Checkpoint(str(uuid.uuid4()), name, memory, self.current, time.time())
@@ -188,6 +192,8 @@ class FakeMachine:
 class FakeBackend:
     """Machines as folders below ``cache/machines``."""
 
+    recycles = False
+
     def __init__(self, cache: Path, script: Script) -> None:
         self.name, self.summary = script.name, "fake, no acceleration"
         self._cache, self._script = cache, script
@@ -210,6 +216,12 @@ class FakeBackend:
         with progress.task(f"Building a fake state of {image.name}", steps=1) as task:
             task.step("writing it down")
             (folder / SPEC).write_text(json.dumps(asdict(replace(spec, image=image.name))))
+
+    def remove_state(self, state: Path) -> None:
+        """All of it is in its folder."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def clone(self, state: Path, purpose: str) -> Machine:
         """A machine of the state. Raises StateError when its file cannot be read."""

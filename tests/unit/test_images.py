@@ -14,11 +14,10 @@ import pytest
 
 from pytest_hyperv import images
 from pytest_hyperv.errors import ImageError
-from pytest_hyperv.image_files import DiskFormat
 from pytest_hyperv.images import DiskFacts, ImageStore
 from pytest_hyperv.progress import Lines, Silent, Task
 from pytest_hyperv.recipes.debian import Built
-from pytest_hyperv.spec import MIB
+from pytest_hyperv.spec import MIB, DiskFormat
 
 LINUX = DiskFacts("linux", "agent")
 

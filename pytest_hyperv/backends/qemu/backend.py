@@ -20,6 +20,7 @@ from pytest_hyperv.backends.qemu.machine import QemuMachine
 from pytest_hyperv.backends.qemu.offer import capabilities
 from pytest_hyperv.backends.qemu.saving import new_ram_file
 from pytest_hyperv.capabilities import HostFacts, Offer
+from pytest_hyperv.errors import ImageError
 from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.psrp.calls import Script
@@ -35,6 +36,7 @@ class QemuBackend:
     """See ``backends.base.Backend``."""
 
     name = "qemu"
+    recycles = False
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
@@ -73,13 +75,17 @@ class QemuBackend:
 
     def build_state(self, image: Image, spec: MachineSpec, folder: Path, progress: Progress) -> None:
         """Boot ``image``, wait until it has settled, and save it."""
+        if image.format != "qcow2":
+            raise ImageError(
+                f"the image {image.name} is a {image.format.upper()} disk, made for Hyper-V",
+                hint="import it again for QEMU: pytest-hyperv images import NAME DISK --guest-road agent.",
+                image=image.name,
+            )
         blueprint = Blueprint.of(spec, image.os_family, self._probe.accelerator)
         record = self._ledger.open(self.name, f"first boot of {image.name}")
         machine = QemuMachine(self._ledger, record, blueprint, (image.disk,))
         try:
-            with progress.task(
-                f"Preparing {image.name} ({describe(spec)})", steps=4 if image.powershell else 3
-            ) as task:
+            with progress.task(f"Preparing {image.name} ({spec.summary})", steps=4 if image.powershell else 3) as task:
                 task.step("booting")
                 overlay.make_template(record.folder, image.virtual_size)
                 shutil.copyfile(blueprint.firmware.variables, record.folder / VARIABLES)
@@ -105,6 +111,12 @@ class QemuBackend:
             raise
         return machine
 
+    def remove_state(self, state: Path) -> None:
+        """All of a state lies in its folder."""
+
+    def close(self) -> None:
+        """Nothing is held beyond the machines."""
+
     def running(self, state: Path, purpose: str) -> QemuMachine:
         """A machine made from the bundle in ``state`` whose processors run; its guest has not answered yet."""
         bundle = bundles.read(state)
@@ -117,15 +129,6 @@ class QemuBackend:
             machine.discard()
             raise
         return machine
-
-
-def describe(spec: MachineSpec) -> str:
-    """A spec in a few words, for progress and reports."""
-    words = [f"{spec.memory >> 20} MiB", f"{spec.cpus} CPU{'s' if spec.cpus > 1 else ''}"]
-    words += ["Secure Boot"] if spec.secure_boot != "off" else []
-    words += ["TPM"] if spec.tpm else []
-    words += ["nested"] if spec.nested else []
-    return ", ".join(words)
 
 
 def _existing(path: Path) -> Path:

@@ -21,6 +21,7 @@ from pytest_hyperv.backends.qemu.guest_install import install_server as install_
 from pytest_hyperv.backends.qemu.guest_stream import OutputCollector, pieces_of
 from pytest_hyperv.errors import CommandFailed, CommandTimeout, CopyError, GuestError, HypervError
 from pytest_hyperv.guest import OUTPUT_LIMIT, CommandResult, FileFacts, Output
+from pytest_hyperv.posix_guest import PosixGuest
 
 PIECE = 1 << 20
 """Bytes of a file in one message; the agent takes and gives far more, but slows down."""
@@ -29,8 +30,10 @@ INPUT_LIMIT = 16 * 1024 * 1024
 """Bytes of standard input: the agent takes them in one message with the command."""
 
 
-class GuestAgent:
+class GuestAgent(PosixGuest):
     """Implements GuestSession over the host's socket of the agent's port; the agent may still be starting."""
+
+    streams_input = False
 
     def __init__(self, sock: socket.socket) -> None:
         self._channel = AgentChannel(sock)

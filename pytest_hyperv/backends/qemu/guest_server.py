@@ -26,6 +26,7 @@ from pytest_hyperv.backends.qemu.guest_wire import (
 )
 from pytest_hyperv.errors import CommandFailed, CommandTimeout, GuestError, SessionLost
 from pytest_hyperv.guest import OUTPUT_LIMIT, CommandResult, FileFacts, Output
+from pytest_hyperv.posix_guest import PosixGuest
 
 WINDOW = 1 << 20
 """Bytes of a program's output that may be under way or unread."""
@@ -37,7 +38,7 @@ SHORT = 30.0
 """Seconds for requests that have no deadline of their own and take the guest a moment."""
 
 
-class GuestServer:
+class GuestServer(PosixGuest):
     """Implements GuestSession over a connected stream socket, for any number of threads."""
 
     def __init__(self, connection: Connection) -> None:

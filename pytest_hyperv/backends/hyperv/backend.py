@@ -1,0 +1,164 @@
+"""The backend this plugin is for: Hyper-V on this machine or on another one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from pytest_hyperv.backends.hyperv import cmdlets, making
+from pytest_hyperv.backends.hyperv.address import HostAddress
+from pytest_hyperv.backends.hyperv.credentials import guest_credential, host_credential
+from pytest_hyperv.backends.hyperv.golden import disk_on_host
+from pytest_hyperv.backends.hyperv.host import HypervHost
+from pytest_hyperv.backends.hyperv.machine import HypervMachine
+from pytest_hyperv.backends.hyperv.offer import capabilities, check_usable, host_facts
+from pytest_hyperv.backends.hyperv.opening import Native, Network, Opener, ThroughHost
+from pytest_hyperv.backends.hyperv.places import Place
+from pytest_hyperv.backends.hyperv.probe import HypervFacts, probe
+from pytest_hyperv.backends.hyperv.removal import remove_folder, remove_machine
+from pytest_hyperv.backends.hyperv.roads import HostRoad
+from pytest_hyperv.backends.hyperv.saved_state import SavedState
+from pytest_hyperv.capabilities import Offer
+from pytest_hyperv.errors import CapabilityMissing, StateError
+from pytest_hyperv.ledger import Ledger
+from pytest_hyperv.progress import Progress
+from pytest_hyperv.psrp import dotnet
+from pytest_hyperv.spec import Image, MachineSpec
+
+FIRST_BOOT = 1800.0
+"""Seconds the first boot of an image may take: Windows sets itself up, and Server 2025 reboots once while it does."""
+BOOT = 600.0
+SHUTDOWN = 300.0
+FORMAT = "1"
+"""Raised whenever saved states of this backend are made in another way."""
+
+
+class HypervBackend:
+    """See ``backends.base.Backend``. ``native`` opens PowerShell Direct from this process, where it is on the host."""
+
+    name = "hyperv"
+    recycles = True
+
+    def __init__(self, cache: Path, address: HostAddress, *, native: bool) -> None:
+        self._cache, self._address, self._native = cache, address, native
+        self._ledger = Ledger(cache / "machines")
+
+    @cached_property
+    def host(self) -> HypervHost:
+        """The host, connected at the first command."""
+        return HypervHost(HostRoad(self._address, host_credential(self._address)))
+
+    @cached_property
+    def _facts(self) -> HypervFacts:
+        with self.host.open_process() as session:
+            return probe(session, self.host.name)
+
+    @property
+    def summary(self) -> str:
+        """The host and its Windows, for the header."""
+        return f"Hyper-V on {self._address.name}, {self._facts.caption} {self._facts.build}"
+
+    def offer(self) -> Offer:
+        """What the host can do. Raises CapabilityMissing, AccessDenied or HostUnreachable when it makes no machine."""
+        check_usable(self._facts)
+        return Offer(self.name, host_facts(self._facts), capabilities(self._facts))
+
+    def fingerprint(self, spec: MachineSpec) -> Mapping[str, str]:  # noqa: ARG002
+        """A disk that has booted once fits its host and the build of Windows there."""
+        return {"host": str(self._address), "build": str(self._facts.build), "format": FORMAT}
+
+    def build_state(self, image: Image, spec: MachineSpec, folder: Path, progress: Progress) -> None:
+        """Boot a machine from ``image`` once, shut it down and seal its disk on the host."""
+        parent = disk_on_host(self.host, image, progress)
+        place = f"{self.host.store}\\states\\{uuid4().hex}"
+        state = SavedState(
+            host=str(self._address),
+            folder=place,
+            disk=f"{place}\\state.vhdx",
+            spec=spec,
+            image=image.name,
+            os_family=image.os_family,
+            guest_road=image.guest_road,
+            credentials=image.credentials,
+        )
+        with progress.task(f"Booting {image.name} once ({spec.summary})", steps=3) as task:
+            task.step("making the machine")
+            machine = self._machine(state, parent, f"state of {image.name}", disk=state.disk)
+            try:
+                task.step("first boot")
+                machine.start(FIRST_BOOT)
+                task.step("shutting down and sealing")
+                machine.shutdown(SHUTDOWN)
+                machine.give_disk_away()
+            finally:
+                machine.discard()
+        state.write(folder)
+
+    def clone(self, state: Path, purpose: str) -> HypervMachine:
+        """A running machine on a child of the state's disk, with a point to be reset to."""
+        saved = SavedState.read(state)
+        if not self.host.ask(cmdlets.exists(saved.disk)).one:
+            raise StateError(
+                f"the disk {saved.disk} of a state is gone from {self.host.name}",
+                hint="it is built anew.",
+                state=state.name,
+            )
+        machine = self._machine(saved, saved.disk, purpose)
+        try:
+            machine.start(BOOT)
+            machine.verify_ready()
+            if saved.spec.checkpoints != "off":
+                machine.keep_as_clean()
+        except BaseException:
+            machine.discard()
+            raise
+        return machine
+
+    def close(self) -> None:
+        """End the process on the host; idempotent."""
+        if "host" in self.__dict__:
+            self.host.close()
+
+    def remove_state(self, state: Path) -> None:
+        """Remove what a state has on the host. Machines made from it must be gone."""
+        remove_folder(self.host, SavedState.read(state).folder)
+
+    def _machine(self, state: SavedState, parent: str, purpose: str, *, disk: str = "") -> HypervMachine:
+        """A machine that is off. What its making leaves behind when it fails is removed."""
+        store = self.host.store
+        record = self._ledger.open(self.name, purpose)
+        place = Place.of(record, str(self._address), store, disk=disk)
+        notes = f"pytest-hyperv {record.id} made {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(record.created))}"
+        try:
+            ident = making.make(
+                self.host, place, record.name, state.spec, parent=parent, locks=self._cache / "locks", notes=notes
+            )
+        except BaseException:
+            remove_machine(self.host, place)
+            self._ledger.close(record)
+            raise
+        return HypervMachine(
+            self.host, self._ledger, record, place, ident, state.spec, self._opener(state, ident, record.name)
+        )
+
+    def _opener(self, state: SavedState, ident: UUID, name: str) -> Callable[[Callable[[], str]], Opener]:
+        def credential() -> dotnet.Credential:
+            return guest_credential(state.credentials, state.image).for_wire()
+
+        def through(address: Callable[[], str]) -> Opener:
+            if state.guest_road == "winrm":
+                return Network(address, name, credential)
+            if state.guest_road == "psdirect":
+                return (
+                    Native(ident, name, credential) if self._native else ThroughHost(self.host, ident, name, credential)
+                )
+            raise CapabilityMissing(
+                f"the guests of image {state.image} are reached by {state.guest_road}; this backend has no such road",
+                hint="import it with --guest-road psdirect (Windows guests) or winrm.",
+                missing={"guest road": f"{state.guest_road} is not a road of Hyper-V guests"},
+            )
+
+        return through

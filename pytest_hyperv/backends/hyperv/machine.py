@@ -1,0 +1,223 @@
+"""A machine of this backend: a Hyper-V VM addressed by its GUID, and PowerShell into its guest."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from pytest_hyperv.backends.base import Checkpoint, GuestCrash, MachineState, PowerShellSession
+from pytest_hyperv.backends.hyperv import cmdlets, screen
+from pytest_hyperv.backends.hyperv.console import Console
+from pytest_hyperv.backends.hyperv.guest_session import GuestPowerShell, PowerShellGuest
+from pytest_hyperv.backends.hyperv.host import HypervHost
+from pytest_hyperv.backends.hyperv.lines import GuestLines
+from pytest_hyperv.backends.hyperv.opening import Opener
+from pytest_hyperv.backends.hyperv.places import Place
+from pytest_hyperv.backends.hyperv.points import Points
+from pytest_hyperv.backends.hyperv.power import Power
+from pytest_hyperv.backends.hyperv.removal import remove_machine, settled
+from pytest_hyperv.errors import MachineStateError, SessionLost
+from pytest_hyperv.guest import GuestSession
+from pytest_hyperv.ledger import Ledger, Record
+from pytest_hyperv.spec import MachineSpec
+
+READY = 120.0
+"""Seconds a machine that comes back with its memory may take until its guest answers."""
+
+
+class HypervMachine:
+    """See ``backends.base.Machine``. ``opener`` opens lines into the guest, given the machine's own address."""
+
+    def __init__(
+        self,
+        host: HypervHost,
+        ledger: Ledger,
+        record: Record,
+        place: Place,
+        ident: UUID,
+        spec: MachineSpec,
+        opener: Callable[[Callable[[], str]], Opener],
+    ) -> None:
+        self._host, self._ledger, self._record, self._place = host, ledger, record, place
+        self._ident, self._spec = ident, spec
+        self._power = Power(host, ident, record.name)
+        self._points = Points(host, ident)
+        self._lines = GuestLines(opener(lambda: self.address), record.name, self._power.watch)
+        self._guest = PowerShellGuest(self._lines, self.why)
+        self._console = Console(host, f"{record.name}-com1", record.folder / "console.log")
+        self._lock = threading.RLock()
+        self.current = ""
+
+    @property
+    def id(self) -> str:
+        """The machine's GUID on its host."""
+        return str(self._ident)
+
+    @property
+    def name(self) -> str:
+        """Its name there."""
+        return self._record.name
+
+    @property
+    def spec(self) -> MachineSpec:
+        """What the machine was asked to be."""
+        return self._spec
+
+    @property
+    def state(self) -> MachineState:
+        """What the machine is doing now, as the host says."""
+        return self._power.state
+
+    @property
+    def crash(self) -> GuestCrash | None:
+        """How the guest died since the machine was last started or restored."""
+        return self._power.crash
+
+    @property
+    def address(self) -> str:
+        """The guest's first IPv4 address, as it tells it itself; "" when it has told none."""
+        told = self._host.ask(cmdlets.addresses(self._ident)).all
+        found = [str(address) for adapter in told for address in adapter.IPAddresses or ()]
+        return next((address for address in found if ":" not in address), "")
+
+    @property
+    def session(self) -> GuestSession:
+        """The session into the guest; its line is opened when the first call needs it."""
+        return self._guest
+
+    @property
+    def powershell(self) -> PowerShellSession:
+        """The PowerShell session in the guest."""
+        return GuestPowerShell(self._guest)
+
+    def why(self, lost: SessionLost) -> Exception:
+        """What really ended a session: the guest's death, when that is what happened."""
+        return self._power.why(lost)
+
+    # -- power
+
+    def start(self, timeout: float) -> None:
+        """Boot and wait until commands work."""
+        with self._lock:
+            if (state := self.state) is not MachineState.OFF:
+                raise MachineStateError(
+                    f"{self.name} must be off to be started, it is {state}",
+                    hint="call vm.kill() or vm.shutdown() first.",
+                    machine=self.name,
+                )
+            began = time.monotonic()
+            self._power.start()
+            self._console.follow()
+            self._power.await_heartbeat(timeout)
+            self._lines.open(timeout - (time.monotonic() - began), booting=True)
+
+    def shutdown(self, timeout: float) -> None:
+        """Ask the guest to power off and wait for it."""
+        with self._lock:
+            self._lines.drop()
+            self._power.shut_down(timeout)
+
+    def kill(self) -> None:
+        """Cut the power."""
+        with self._lock:
+            self._power.off()
+            self._lines.drop()
+
+    def pause(self) -> None:
+        """Stop the processors."""
+        self._power.pause()
+
+    def resume(self) -> None:
+        """Let a paused machine run on, its clock set; one that was warm has never stopped."""
+        if self.state is MachineState.PAUSED:
+            self._power.resume()
+        self.verify_ready()
+
+    def warm(self) -> None:
+        """Have the guest's PowerShell answer once. The machine goes on running: a pause would end its session."""
+        self._guest.ping(READY)
+
+    def verify_ready(self) -> None:
+        """Have the guest answer, with its clock set to this machine's."""
+        self._guest.set_clock(time.time())
+
+    # -- checkpoints
+
+    def checkpoint(self, name: str, *, memory: bool) -> Checkpoint:
+        """Save a point to come back to."""
+        with self._lock:
+            state = self.state
+            if state is MachineState.CRASHED:
+                raise MachineStateError(
+                    f"{self.name} must be running, paused or off to take a checkpoint, it is crashed",
+                    hint="restore an earlier checkpoint first.",
+                    machine=self.name,
+                )
+            taken = self._points.take(name, memory=memory, running=state is not MachineState.OFF)
+            self.current = taken.id
+            return taken
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to a point: running when it was saved with memory, off otherwise."""
+        self._go_back(UUID(checkpoint.id), memory=checkpoint.memory)
+        self.current = checkpoint.id
+
+    def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Forget a point; the points that grew from it stay."""
+        with self._lock:
+            self._points.remove(checkpoint.id)
+            if self.current == checkpoint.id:
+                self.current = checkpoint.parent
+
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """All points a test took, oldest first."""
+        return self._points.all()
+
+    def keep_as_clean(self) -> None:
+        """Take the point that ``recycle`` goes back to."""
+        self._points.take_base()
+
+    def recycle(self) -> bool:
+        """Go back to the clean point, everything since forgotten."""
+        if self._points.base is None:
+            return False
+        self._go_back(self._points.base, memory=True, alone=True)
+        self.current = ""
+        return True
+
+    def _go_back(self, point: UUID, *, memory: bool, alone: bool = False) -> None:
+        with self._lock:
+            self._lines.drop()
+            self._points.apply(point, alone=alone)
+            if memory:
+                self._power.start()
+                self._console.follow()
+                self._lines.open(READY, booting=False)
+                self.verify_ready()
+            else:
+                settled(self._host, self._ident)
+
+    # -- evidence
+
+    def screenshot(self) -> bytes:
+        """The screen as a PNG file."""
+        return screen.screenshot(self._host, self._ident)
+
+    def console_text(self) -> str:
+        """What the serial port said since it was first asked for, or the machine was made."""
+        return self._console.text()
+
+    def give_disk_away(self) -> None:
+        """Seal the disk of a machine that is off, and let it outlive the machine."""
+        self._host.do(cmdlets.read_only(self._place.disk))
+        self._place = self._place.without_disk(self._record)
+
+    def discard(self) -> None:
+        """Remove the machine and its files from the host, and strike it out of the ledger."""
+        with self._lock:
+            self._console.close()
+            self._lines.close()
+            remove_machine(self._host, self._place)
+            self._ledger.close(self._record)

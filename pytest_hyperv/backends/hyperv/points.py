@@ -1,0 +1,90 @@
+"""The checkpoints of one machine: the hidden one it is reset to, and those a test takes."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+from uuid import UUID
+
+from pytest_hyperv.backends.base import Checkpoint
+from pytest_hyperv.backends.hyperv import cmdlets
+from pytest_hyperv.backends.hyperv.host import HypervHost
+from pytest_hyperv.backends.hyperv.removal import settled
+from pytest_hyperv.psrp.calls import Call
+
+BASE = "pytest-hyperv: clean"
+
+
+class Points:
+    """Checkpoints on the host. ``base`` is the one that a reset goes back to, None before it is taken."""
+
+    def __init__(self, host: HypervHost, ident: UUID) -> None:
+        self._host, self._ident = host, ident
+        self.base: UUID | None = None
+        self._memory: dict[str, bool] = {}
+        self._strangers = False
+
+    def take_base(self) -> None:
+        """Take the checkpoint that a reset goes back to."""
+        self.base = UUID(self._take(BASE, "Standard").id)
+
+    def take(self, name: str, *, memory: bool, running: bool) -> Checkpoint:
+        """A point with memory, or without: then the guest flushes its file systems, or the checkpoint fails."""
+        self._strangers = True
+        taken = self._take(name, "Standard" if memory or not running else "ProductionOnly")
+        self._memory[taken.id] = memory and running
+        return self._fact(taken)
+
+    def all(self) -> tuple[Checkpoint, ...]:
+        """The points that tests took, oldest first."""
+        told = [_point(each) for each in self._host.ask(cmdlets.points(self._ident)).all]
+        return tuple(
+            self._fact(each) for each in sorted(told, key=lambda each: each.created) if each.id != str(self.base)
+        )
+
+    def remove(self, ident: str) -> None:
+        """Forget a point, and wait until its disk is merged."""
+        self._host.do(cmdlets.point_removed(UUID(ident)), achieved=lambda: self._gone(ident))
+        settled(self._host, self._ident)
+
+    def apply(self, ident: UUID, *, alone: bool = False) -> None:
+        """Cut the power and go back to a point; with ``alone`` every other point goes. One round trip.
+
+        The machine is then saved, or off when the point has no memory.
+        """
+        call: Call = cmdlets.turned_off(self._ident).then(cmdlets.point_applied(ident))
+        if alone and self._strangers:
+            call = call.then(cmdlets.others_removed(self._ident, ident))
+        self._host.do(call)
+        if alone:
+            self._strangers = False
+
+    def _take(self, name: str, kind: str) -> Checkpoint:
+        call = cmdlets.checkpoint_type(self._ident, kind).then(cmdlets.checkpoint_taken(self._ident, name))
+        before = {str(each.Id) for each in self._host.ask(cmdlets.points(self._ident)).all}
+
+        def taken() -> Any:
+            new = [each for each in self._host.ask(cmdlets.points(self._ident)).all if str(each.Id) not in before]
+            return new[0] if new else None
+
+        done = self._host.do(call, achieved=taken)
+        settled(self._host, self._ident)
+        return _point(done.one if hasattr(done, "one") else done)
+
+    def _fact(self, point: Checkpoint) -> Checkpoint:
+        parent = "" if point.parent == str(self.base) else point.parent
+        return Checkpoint(point.id, point.name, self._memory.get(point.id, point.memory), parent, point.created)
+
+    def _gone(self, ident: str) -> bool | None:
+        return None if any(str(each.Id) == ident for each in self._host.ask(cmdlets.points(self._ident)).all) else True
+
+
+def _point(told: Any) -> Checkpoint:
+    created = told.CreationTime
+    return Checkpoint(
+        id=str(UUID(str(told.Id))),
+        name=str(told.Name),
+        memory=str(told.SnapshotType) == "Standard",
+        parent="" if told.ParentSnapshotId is None else str(UUID(str(told.ParentSnapshotId))),
+        created=created.timestamp() if isinstance(created, datetime.datetime) else 0.0,
+    )

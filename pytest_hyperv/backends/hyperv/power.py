@@ -1,0 +1,173 @@
+"""A machine's power on its host, and what is known of its guest's life: when it began, and how it ended."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from pytest_hyperv.backends.base import GuestCrash, MachineState
+from pytest_hyperv.backends.hyperv import cmdlets
+from pytest_hyperv.backends.hyperv.events import crash_since
+from pytest_hyperv.backends.hyperv.host import HypervHost
+from pytest_hyperv.backends.hyperv.making import start
+from pytest_hyperv.backends.hyperv.removal import power_off
+from pytest_hyperv.backends.hyperv.seen import OFF, Seen, await_state, fail_if_critical, find, look, wait_until
+from pytest_hyperv.errors import (
+    CmdletError,
+    CommandTimeout,
+    GuestCrashed,
+    MachineError,
+    MachineStateError,
+    SessionLost,
+)
+
+EVENT_LAG = 3.0
+"""Seconds by which the event of a crash may come after its consequence."""
+WORDS = {
+    "bugcheck": "the guest of {name} crashed",
+    "reset": "{name} was reset by a triple fault of its guest",
+    "hypervisor": "the worker process of {name} died on the host",
+}
+STATES = {
+    "Paused": MachineState.PAUSED,
+    "Pausing": MachineState.PAUSED,
+    "Off": MachineState.OFF,
+    "Saved": MachineState.OFF,
+}
+ON = frozenset({"Running", "Starting", "Resuming", "Stopping", "Reset"})
+
+
+class Power:
+    """The power switch of one machine."""
+
+    def __init__(self, host: HypervHost, ident: UUID, name: str) -> None:
+        self._host, self._ident, self._name = host, ident, name
+        self._began: object = None
+        self._crash: GuestCrash | None = None
+
+    @property
+    def state(self) -> MachineState:
+        """What the machine is doing; crashed also when its guest has restarted by itself after the crash."""
+        if self._crash is not None:
+            return MachineState.CRASHED
+        seen = find(self._host, self._ident)
+        if seen is None:
+            return MachineState.OFF
+        if seen.state in OFF and self.crash is not None:
+            return MachineState.CRASHED
+        return STATES.get(seen.state, MachineState.RUNNING if seen.state in ON else MachineState.OFF)
+
+    @property
+    def crash(self) -> GuestCrash | None:
+        """How the guest died since the machine was last started or restored."""
+        if self._crash is None:
+            self._crash = crash_since(self._host, self._ident, self._began)
+        return self._crash
+
+    def start(self) -> None:
+        """Start, or resume from a saved state. Raises CmdletError with what the host lacks."""
+        self._crash = None
+        self._began, _ = start(self._host, self._ident)
+
+    def watch(self) -> None:
+        """Raise when there is no sense in waiting for the guest: it crashed, is off, or its storage is gone."""
+        seen = look(self._host, self._ident)
+        fail_if_critical(seen)
+        if seen.state in OFF:
+            raise self.death() or self.must_run(f"it is {seen}")
+        if seen.state == "Paused":
+            raise self.must_run("it is paused")
+
+    def await_heartbeat(self, timeout: float) -> Seen:
+        """Wait until the guest's heartbeat service answers. Raises BootTimeout, GuestCrashed, MachineError."""
+
+        def once() -> Seen:
+            seen = look(self._host, self._ident)
+            fail_if_critical(seen)
+            if seen.state in OFF:
+                raise self.death() or self.must_run("it went off while it booted")
+            return seen
+
+        return wait_until(
+            once,
+            lambda seen: seen.state == "Running" and seen.beating,
+            told=lambda seen: f"{self._name} did not boot: it is {seen}",
+            timeout=timeout,
+        )
+
+    def off(self) -> None:
+        """Cut the power."""
+        power_off(self._host, self._ident)
+
+    def shut_down(self, timeout: float) -> None:
+        """Ask the guest to power off and wait for it. Raises MachineStateError."""
+        process = self._host.open_process()
+        try:
+            process.call(cmdlets.shut_down(self._ident), timeout=timeout)
+            self._await_off(timeout)
+        except (CommandTimeout, CmdletError, SessionLost) as error:
+            self._require_off(timeout, error)
+        finally:
+            process.close()
+
+    def pause(self) -> None:
+        """Stop the processors."""
+        self._host.do(cmdlets.paused(self._ident), achieved=lambda: self._now("Paused"))
+
+    def resume(self) -> None:
+        """Let a paused machine run on."""
+        self._host.do(cmdlets.resumed(self._ident), achieved=lambda: self._now("Running"))
+
+    def why(self, lost: SessionLost) -> Exception:
+        """What really ended a session: the guest's death when that is what happened, or ``lost`` itself."""
+        seen = find(self._host, self._ident)
+        if seen is None:
+            return MachineError(f"{self._name} is not on {self._host.name} any more", machine=self._name)
+        if seen.critical:
+            return MachineError(f"{self._name} is in the state {seen.state}", machine=self._name)
+        return self.death() or (self.must_run(f"it is {seen}") if seen.state in OFF else lost)
+
+    def death(self) -> GuestCrashed | None:
+        """The guest's crash as an exception; the event of one may come a little late."""
+        try:
+            wait_until(
+                lambda: self.crash, lambda crash: crash is not None, told=lambda _: "no crash", timeout=EVENT_LAG
+            )
+        except MachineError:
+            return None
+        assert self._crash is not None
+        return GuestCrashed(
+            WORDS[self._crash.kind].format(name=self._name) + f": {self._crash.text}",
+            machine=self._name,
+            kind=self._crash.kind,
+            text=self._crash.text,
+        )
+
+    def must_run(self, found: str) -> MachineStateError:
+        """The error of something that needs a running guest."""
+        return MachineStateError(
+            f"{self._name} must be running to use its guest, {found}", hint="call vm.start().", machine=self._name
+        )
+
+    def _now(self, state: str) -> bool | None:
+        return True if look(self._host, self._ident).state == state else None
+
+    def _await_off(self, timeout: float) -> None:
+        """Off twice: it can be seen before the halt has come to its end, and while a machine resets (openvmm)."""
+        for _ in range(2):
+            await_state(
+                self._host,
+                self._ident,
+                lambda seen: seen.state in OFF and not seen.busy,
+                what=f"did not power off in {timeout:.0f} s",
+                timeout=timeout,
+            )
+
+    def _require_off(self, timeout: float, error: CmdletError | CommandTimeout | SessionLost) -> None:
+        """A failed request may have worked all the same; the host also throws while a guest boots."""
+        seen = look(self._host, self._ident)
+        if seen.state not in OFF:
+            raise MachineStateError(
+                f"{self._name} did not power off in {timeout:.0f} s, it is {seen}: {error.message}",
+                hint="give it more time, or cut the power with vm.kill().",
+                machine=self._name,
+            ) from error
