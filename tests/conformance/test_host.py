@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from pytest_hyperv import MachineFactory
@@ -9,6 +13,7 @@ from pytest_hyperv.capabilities import NAMES, Offer
 
 pytestmark = pytest.mark.feature(15)
 GIB = 1024**3
+DOCTOR = (sys.executable, "-c", "from pytest_hyperv.cli import main; main()", "doctor", "--json")
 
 
 def test_the_facts_of_the_host_are_told(hyperv_host: Offer) -> None:
@@ -41,3 +46,17 @@ def test_a_machine_that_the_host_cannot_hold_is_refused_with_both_sizes(
 def test_what_a_test_requires_is_there_when_it_runs(hyperv_host: Offer) -> None:
     assert all(hyperv_host.capabilities[name].available for name in ("uefi", "checkpoints"))
     assert hyperv_host.facts.disk >= GIB
+
+
+def test_the_doctor_says_the_same(hyperv_host: Offer, pytestconfig: pytest.Config) -> None:
+    address = pytestconfig.getoption("hyperv_host") or pytestconfig.getini("hyperv_host")
+    chosen = ["--host", str(address)] if address and hyperv_host.backend == "hyperv" else []
+    done = subprocess.run(
+        [*DOCTOR, "--backend", hyperv_host.backend, *chosen], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (told,) = json.loads(done.stdout)["backends"]
+    assert told["usable"]
+    assert {name: found["available"] for name, found in told["capabilities"].items()} == {
+        name: capability.available for name, capability in hyperv_host.capabilities.items()
+    }
