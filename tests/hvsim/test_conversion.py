@@ -75,6 +75,48 @@ def test_dates_come_from_text(given: str) -> None:
     assert found.described()["Time"] == "DateTime:05/06/2024 07:08:09"
 
 
+@pytest.mark.parametrize(
+    ("kind", "given", "described"),
+    [
+        ("Char", "x", "Char:x"),
+        ("Char[]", ["x", 5], "Char[Char:x,Char:5]"),
+        ("Uri", "http://x/", "Uri:http://x/"),
+        ("DateTime", 864_000_000_000, "DateTime:01/02/0001 00:00:00"),
+        ("Double", "0x10", "Double:16"),
+        ("Double", True, "Double:1"),
+        ("Byte", "200", "Byte:200"),
+        ("UInt64", 2**64 - 1, f"UInt64:{2**64 - 1}"),
+        ("Int32[]", b"\x01\x02", "Int32[Int32:1,Int32:2]"),
+        ("Object", [1, "a"], "ArrayList:1 a"),
+        ("Object", 2**40, f"Int64:{2**40}"),
+        ("Object", 2**63, f"UInt64:{2**63}"),
+        ("Object[]", [1, None], "Object[Int32:1,null]"),
+        ("CimSession", "host", "CimSession:Microsoft.Management.Infrastructure.CimSession"),
+        ("String", timedelta(days=-1, seconds=1), "String:-23:59:59"),
+        ("String", b"a", None),
+        ("Hashtable", "a", None),
+        ("Char", "xy", None),
+        ("Byte", 256, None),
+        ("Double", "one", None),
+        ("Int32", float("inf"), None),
+        ("Int32", datetime(2024, 5, 6), None),
+        ("DateTime", "tomorrow", None),
+        ("DateTime", "99/99", None),
+        ("DateTime", True, None),
+        ("TimeSpan", "25:00", None),
+        ("TimeSpan", "soon", None),
+        ("Version", "1", None),
+        ("Version", "1.x", None),
+    ],
+)
+def test_every_documented_kind_of_type_converts_or_refuses(kind: str, given: object, described: str | None) -> None:
+    target = made(parameter("It", kind))
+    if described is None:
+        assert refused(target, ("It", given)).error_id.startswith("CannotConvertArgument")
+    else:
+        assert bind(target, [("It", given)]).described() == {"It": described}
+
+
 def test_versions_tables_and_bytes_keep_their_kind() -> None:
     assert bound("New-VM", ("Version", "9.0")).values["Version"] == Version((9, 0))
     mapping = bound("Set-VMReplicationServer", ("KerberosAuthenticationPortMapping", {"a": 1}))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from tests.hvsim.binder import NetObject, Version
 from tests.hvsim.make_contract import CONTRACTS
-from tests.hvsim.verdicts import compare, main, read_cases
+from tests.hvsim.verdicts import compare, input_of, main, read_cases, value_of
 
 SAMPLE = Path(__file__).with_name("verdict_sample.json")
 RECORDED = CONTRACTS / "binding-verdicts.json"
@@ -97,3 +100,32 @@ def test_a_cmdlet_that_the_version_lacks_is_named() -> None:
     case = {"kind": "valid", "cmdlet": "Add-VMGpuPartitionAdapter", "args": [], "verdict": {"set": "VMName"}}
     with pytest.raises(LookupError, match="2019 has no Add-VMGpuPartitionAdapter"):
         list(compare([case], "2019"))
+
+
+@pytest.mark.parametrize(
+    ("recorded_value", "value"),
+    [
+        ({"guid": "0e2a9f9c-6f0d-4d0e-9a58-5f5c2f5f6b11"}, UUID("0e2a9f9c-6f0d-4d0e-9a58-5f5c2f5f6b11")),
+        ({"i64": 5}, 5),
+        ({"u64": 2**63}, 2**63),
+        ({"bytes": "01ff"}, b"\x01\xff"),
+        ({"ts": 1.5}, timedelta(seconds=1.5)),
+        ({"float": 0.5}, 0.5),
+        ({"version": "9.0"}, Version((9, 0))),
+        ([{"map": {"a": {"i64": 1}}}, None], [{"a": 1}, None]),
+    ],
+)
+def test_recorded_values_are_read(recorded_value: object, value: object) -> None:
+    assert value_of(recorded_value) == value
+
+
+def test_recorded_objects_are_of_the_class_they_name() -> None:
+    piped = input_of({"input": {"type": "VirtualMachine"}})
+    assert isinstance(piped, NetObject)
+    assert piped.type_names[0] == "Microsoft.HyperV.PowerShell.VirtualMachine"
+    assert str(value_of({"object": 0})) == ""
+
+
+def test_a_value_of_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="no value of kind 'colour'"):
+        value_of({"colour": "red"})

@@ -122,7 +122,7 @@ def net_text(value: object) -> str:
         case timedelta():
             return _span_text(value)
         case datetime():
-            return value.strftime("%m/%d/%Y %H:%M:%S")
+            return f"{value:%m/%d}/{value.year:04d} {value:%H:%M:%S}"
         case list() | tuple():
             return " ".join(map(net_text, value))
         case dict() | bytes():
