@@ -13,7 +13,7 @@ import pytest
 
 from pytest_hyperv.backends.hyperv import roads
 from pytest_hyperv.backends.hyperv.address import HostAddress
-from pytest_hyperv.backends.hyperv.credentials import Credential
+from pytest_hyperv.backends.hyperv.credentials import Credential, host_credential
 from pytest_hyperv.backends.hyperv.roads import HostRoad, local_program, open_host_session, program
 from pytest_hyperv.errors import AccessDenied, CapabilityMissing, CmdletError, HostUnreachable, SettingsError
 from pytest_hyperv.psrp.calls import Command
@@ -212,6 +212,12 @@ def far(endpoint: Endpoint, certificate: Path, scheme: str, transport: str = "nt
 def test_winrm_carries_a_session(endpoint: Endpoint, certificate: Path, scheme: str, transport: str) -> None:
     address = far(endpoint, certificate, scheme, transport)
     assert talks(address, Credential(USER, Secret(PASSWORD)), max_runspaces=2) == "localhost"
+
+
+def test_winrm_takes_a_certificate_for_an_account(endpoint: Endpoint, certificate: Path) -> None:
+    proof = f"transport=certificate&ca={certificate}&cert={certificate}&key={certificate}"
+    address = HostAddress.parse(f"winrm://localhost:{endpoint.https_port}/?{proof}")
+    assert talks(address, host_credential(address, environment={})) == "localhost"
 
 
 def test_each_process_on_a_road_is_one_more(endpoint: Endpoint, certificate: Path) -> None:
