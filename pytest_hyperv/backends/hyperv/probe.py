@@ -193,4 +193,4 @@ def _mute(told: PowerShellResult, host: str) -> HostError:
             hint="Put it into Administrators, or into Hyper-V Administrators and Remote Management Users.",
             host=host,
         )
-    return error.cmdlet_error(told.title, host)
+    return error.cmdlet_error("Get-CimInstance", host)
