@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_hyperv.backends.base import Checkpoint, GuestCrash, MachineState
+    from pytest_hyperv.capabilities import Offer
     from pytest_hyperv.guest import CommandResult, GuestProcess
     from pytest_hyperv.lending import MachineFactory
     from pytest_hyperv.machine import VirtualMachine
@@ -20,6 +21,7 @@ __all__ = [
     "GuestProcess",
     "MachineFactory",
     "MachineState",
+    "Offer",
     "PowerShell",
     "PowerShellResult",
     "VirtualMachine",
@@ -31,6 +33,7 @@ _HOMES = {
     "GuestProcess": "guest",
     "MachineFactory": "lending",
     "MachineState": "backends.base",
+    "Offer": "capabilities",
     "PowerShell": "powershell",
     "PowerShellResult": "psrp.result",
     "VirtualMachine": "machine",

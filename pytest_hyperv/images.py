@@ -20,7 +20,7 @@ from pytest_hyperv.image_files import DiskFile, check, convert, digest_of, exami
 from pytest_hyperv.image_home import CURRENT, ImageHome, told_as_image_errors, write_whole
 from pytest_hyperv.progress import Progress, Task
 from pytest_hyperv.recipes import debian
-from pytest_hyperv.spec import DiskFormat, GuestRoad, Image, OsFamily, SecureBoot
+from pytest_hyperv.spec import BootTemplate, DiskFormat, GuestRoad, Image, OsFamily
 
 RECIPES = {debian.NAME: debian.build}
 """Images this package can build by itself."""
@@ -38,7 +38,7 @@ class DiskFacts:
     os_family: OsFamily
     guest_road: GuestRoad
     credentials: str = ""
-    secure_boot: SecureBoot = "off"
+    secure_boot: BootTemplate = "off"
     powershell: bool = False
     kernel: str = ""
 

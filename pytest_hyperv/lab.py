@@ -121,9 +121,9 @@ class Lab:
     def lend(self, wish: Wish, purpose: str, *, more_to_come: bool = False) -> Loan:
         """A clean, running machine for ``purpose``, the node id of whoever asked for it."""
         backend = self.backend_name(wish.backend)
-        pool = self.pool(backend)
-        machine = pool.lease(wish.spec, purpose, more_to_come=more_to_come)
-        vm = VirtualMachine(machine, self.images.get(wish.spec.image), backend, timeout=wish.timeout)
+        pool, image = self.pool(backend), self.images.get(wish.spec.image)
+        machine = pool.lease(wish.spec.on(image), purpose, more_to_come=more_to_come)
+        vm = VirtualMachine(machine, image, backend, timeout=wish.timeout)
         return Loan(vm, lambda: pool.release(machine, more_to_come=more_to_come))
 
     def figures(self) -> Figures:

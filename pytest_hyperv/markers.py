@@ -92,7 +92,7 @@ def _generation(value: object) -> int:
 
 
 def _secure_boot(value: object) -> str:
-    words = {True: "uefi-ca", False: "off", "windows": "windows", "uefi-ca": "uefi-ca"}
+    words = {True: "on", False: "off", "windows": "windows", "uefi-ca": "uefi-ca"}
     if not isinstance(value, bool | str) or value not in words:
         raise ValueError(f'{value!r} is none of True, False, "windows", "uefi-ca"')
     return words[value]

@@ -5,15 +5,18 @@ Units: memory in bytes, times in seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
-SecureBoot = Literal["off", "windows", "uefi-ca"]
-"""Off, or on with Microsoft's Windows certificate, or with its UEFI authority (which signs Linux's shim)."""
+BootTemplate = Literal["off", "windows", "uefi-ca"]
+"""What an image boots under: nothing, Microsoft's Windows certificate, or its UEFI one."""
+
+SecureBoot = Literal["off", "on", "windows", "uefi-ca"]
+"""Off, on with what the image boots under, or with Microsoft's Windows certificate, or its UEFI one (Linux's shim)."""
 
 CheckpointType = Literal["standard", "production", "off"]
 """With memory; without memory, the file systems flushed; or none at all. Hyper-V's words."""
@@ -44,6 +47,12 @@ class MachineSpec:
     network: str = "none"
     checkpoints: CheckpointType = "standard"
 
+    def on(self, image: Image) -> MachineSpec:
+        """This spec with what it leaves to its image decided: the Secure Boot template."""
+        if self.secure_boot != "on":
+            return self
+        return replace(self, secure_boot=image.secure_boot if image.secure_boot != "off" else "uefi-ca")
+
     @property
     def summary(self) -> str:
         """The spec in a few words, for progress and reports."""
@@ -71,7 +80,7 @@ class Image:
     os_family: OsFamily
     guest_road: GuestRoad
     credentials: str
-    secure_boot: SecureBoot
+    secure_boot: BootTemplate
     powershell: bool
     kernel: str
     created: str

@@ -13,7 +13,7 @@ from pytest_hyperv.cli.cache_option import cache_option
 from pytest_hyperv.cli.screen import progress_here, table
 from pytest_hyperv.errors import ImageError
 from pytest_hyperv.images import RECIPES, DiskFacts, ImageStore
-from pytest_hyperv.spec import MIB, DiskFormat, GuestRoad, Image, OsFamily, SecureBoot
+from pytest_hyperv.spec import MIB, BootTemplate, DiskFormat, GuestRoad, Image, OsFamily
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print facts a program can read.")
 
@@ -68,7 +68,7 @@ def build(store: ImageStore, name: str, rebuild: bool, as_json: bool) -> None:
 )
 @click.option(
     "--secure-boot",
-    type=click.Choice(get_args(SecureBoot)),
+    type=click.Choice(get_args(BootTemplate)),
     help="Template it boots under.  [default: off for Linux, windows for Windows]",
 )
 @click.option("--powershell/--no-powershell", default=None, help="Whether PowerShell is in the guest.")
@@ -83,7 +83,7 @@ def import_image(
     os_family: OsFamily,
     road: GuestRoad | None,
     credentials: str,
-    secure_boot: SecureBoot | None,
+    secure_boot: BootTemplate | None,
     powershell: bool | None,
     kernel: str,
     replace: bool,

@@ -95,7 +95,7 @@ def test_a_machine_needs_of_its_host_what_it_is_made_of(arguments: dict[str, Any
 
 
 def test_secure_boot_alone_is_microsofts_authority_for_linux() -> None:
-    assert wish(hyperv(secure_boot=True)).spec.secure_boot == "uefi-ca"
+    assert wish(hyperv(secure_boot=True)).spec.secure_boot == "on"
     assert wish(hyperv(secure_boot=False)).spec.secure_boot == "off"
 
 
