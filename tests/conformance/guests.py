@@ -36,10 +36,6 @@ class Guest(Protocol):
         """A path below ``folder``."""
         ...
 
-    def say(self, word: str) -> list[str]:
-        """Print a word and a line end."""
-        ...
-
     def fail(self, out: str, err: str, code: int) -> list[str]:
         """Print a word on each stream and return ``code``."""
         ...
@@ -50,10 +46,6 @@ class Guest(Protocol):
 
     def exists(self, path: str) -> list[str]:
         """Return 0 when there is something at ``path``."""
-        ...
-
-    def remove(self, path: str) -> list[str]:
-        """Delete a file."""
         ...
 
     def digest(self, path: str) -> list[str]:

@@ -23,10 +23,6 @@ class Linux:
         """A path below ``folder``."""
         return "/".join((self.folder, *names))
 
-    def say(self, word: str) -> list[str]:
-        """Print a word and a line end."""
-        return ["echo", word]
-
     def fail(self, out: str, err: str, code: int) -> list[str]:
         """Print a word on each stream and return ``code``."""
         return ["sh", "-c", 'echo "$1"; echo "$2" >&2; exit "$3"', "fail", out, err, str(code)]
@@ -38,10 +34,6 @@ class Linux:
     def exists(self, path: str) -> list[str]:
         """Return 0 when there is something at ``path``."""
         return ["test", "-e", path]
-
-    def remove(self, path: str) -> list[str]:
-        """Delete a file."""
-        return ["rm", path]
 
     def digest(self, path: str) -> list[str]:
         """Print a file's SHA-256."""

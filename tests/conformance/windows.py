@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pytest_hyperv import VirtualMachine
 
-CMD = ("cmd.exe", "/d", "/c")
+CMD = ("cmd.exe", "/d", "/s", "/c")
+"""What follows is one line of its language: not taken apart, and not quoted but as that language does."""
 CLOCK = "[DateTimeOffset]::UtcNow.ToUnixTimeMilliseconds()"
 BOOT = "(Get-CimInstance Win32_OperatingSystem).LastBootUpTime.ToUniversalTime().Ticks"
 MEMORY = "(Get-CimInstance Win32_ComputerSystem).TotalPhysicalMemory"
@@ -36,7 +37,7 @@ class Windows:
 
     folder = r"C:\conformance"
     stdin_sample = b"".join(b"line %d of many\r\n" % number for number in range(20_000))
-    fine: tuple[str, ...] = (*CMD, "exit", "0")
+    fine: tuple[str, ...] = (*CMD, "exit 0")
     copy_stdin: tuple[str, ...] = ("findstr.exe", "^")
     where: tuple[str, ...] = (*CMD, "cd")
     root = r"C:\Windows"
@@ -46,25 +47,17 @@ class Windows:
         """A path below ``folder``."""
         return "\\".join((self.folder, *names))
 
-    def say(self, word: str) -> list[str]:
-        """Print a word and a line end."""
-        return [*CMD, "echo", word]
-
     def fail(self, out: str, err: str, code: int) -> list[str]:
         """Print a word on each stream and return ``code``."""
         return [*CMD, f"echo {out}& echo {err}>&2& exit {code}"]
 
     def variable(self, name: str) -> list[str]:
         """Print an environment variable."""
-        return [*CMD, "echo", f"%{name}%"]
+        return [*CMD, f"echo %{name}%"]
 
     def exists(self, path: str) -> list[str]:
         """``dir`` returns 1 when nothing is there."""
-        return [*CMD, "dir", "/a", "/b", path]
-
-    def remove(self, path: str) -> list[str]:
-        """Delete a file."""
-        return [*CMD, "del", path]
+        return [*CMD, f'dir /a /b "{path}"']
 
     def digest(self, path: str) -> list[str]:
         """Print a file's SHA-256 between two lines of words."""
@@ -84,7 +77,7 @@ class Windows:
 
     def make_late(self, path: str) -> list[str]:
         """Wait about a second, then make a file."""
-        return [*CMD, f"ping.exe -n 2 127.0.0.1 >nul& echo done>{path}"]
+        return [*CMD, f'ping.exe -n 2 127.0.0.1 >nul& echo done>"{path}"']
 
     def sleeps(self, vm: VirtualMachine) -> bool:
         """Whether a sleeper runs."""
