@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from pytest_hyperv import MachineFactory
-from pytest_hyperv.capabilities import NAMES, Offer
+from pytest_hyperv import MachineFactory, Offer
+from pytest_hyperv.capabilities import NAMES
 
 pytestmark = pytest.mark.feature(15)
 GIB = 1024**3
