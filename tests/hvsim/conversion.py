@@ -117,8 +117,6 @@ def _to_enum(value: object, kind: str, names: Sequence[str]) -> str:
         raise _no_cast(value, kind)
     if isinstance(value, bool | datetime):
         raise _failed_cast(value, kind, f"Invalid cast from '{net_type(value)}' to '{full_name(kind)}'.")
-    if isinstance(value, int):
-        return _enum_member(value, value, kind, names)
     parts = items(value)
     if parts is not None:
         return _to_enum(",".join(net_text(part) for part in parts), kind, names)

@@ -43,7 +43,7 @@ def bind_piped(state: State, piped: object) -> bool:
 
 def _bind_phase(state: State, piped: object, phase: Phase, possible: int) -> bool:
     default = state.layout.default
-    if default and possible & default:
+    if possible & default:
         if _bind_in(state, piped, phase, default):
             return True
         possible &= ~default

@@ -82,7 +82,7 @@ def _bind_at(
     failure: BindingError | None = None
     default = state.layout.default
     for coerce in (False, True):
-        if default and possible & default:
+        if possible & default:
             bound, failure = _bind_in(state, here, argument, default, coerce)
             if bound:
                 return True, failure

@@ -139,9 +139,17 @@ def test_mandatory_parameter_takes_nothing_empty(value: object, error_id: str) -
     assert (error.error_id, error.parameter) == (error_id, "Name")
 
 
+def test_mandatory_text_is_not_empty() -> None:
+    assert refused("Merge-VHD", ("Path", "")).error_id == "ParameterArgumentValidationErrorEmptyStringNotAllowed"
+
+
 @pytest.mark.parametrize(("value", "kept"), [("", [""]), (None, None), ([], [])])
 def test_optional_parameter_takes_empty_values(value: object, kept: object) -> None:
     assert bound("Get-VM", ("ComputerName", value)).values == {"ComputerName": kept}
+
+
+def test_null_is_described_without_its_type() -> None:
+    assert bound("Get-VM", ("ComputerName", None)).described() == {"ComputerName": "null"}
 
 
 def test_arguments_without_name_bind_by_position_after_the_named_ones() -> None:
@@ -160,6 +168,22 @@ def test_default_set_is_tried_before_others_with_coercion() -> None:
 def test_text_after_a_path_chooses_the_set_whose_place_takes_text_as_it_is() -> None:
     assert bound("New-VHD", (None, "a"), (None, "b")).set == "Differencing"
     assert bound("New-VHD", (None, "a"), (None, 7)).set == "DynamicWithoutSource"
+
+
+def test_positions_of_sets_ruled_out_are_skipped() -> None:
+    target = made(
+        parameter("A", sets={"One": InSet(position=0)}),
+        parameter("B", "Guid", {"Two": InSet(position=0)}),
+        parameter("C", sets={"Two": InSet(position=1)}),
+        parameter("D", sets={"One": InSet(position=2)}),
+    )
+    assert bind(target, [(None, "x"), (None, "y")]).values == {"A": "x", "D": "y"}
+
+
+@pytest.mark.parametrize("kind", ["String", "String[]", "VirtualMachine", "VirtualMachine[]"])
+def test_null_by_position_stays_null(kind: str) -> None:
+    target = made(parameter("A", kind, {ALL_SETS: InSet(position=0)}))
+    assert bind(target, [(None, None)]).values == {"A": None}
 
 
 def test_argument_too_many_is_refused() -> None:

@@ -138,7 +138,11 @@ def test_versions_tables_and_bytes_keep_their_kind() -> None:
         (("AutomaticStartDelay", 2**31), "CannotConvertArgumentNoMessage", "too small for an Int32"),
         (("AutomaticStartDelay", UUID(GUID)), "CannotConvertArgumentNoMessage", 'type "System.Guid" to type'),
         (("MemoryStartupBytes", 2**63), "CannotConvertArgumentNoMessage", "too small for an Int64"),
-        (("CheckpointType", "P"), "CannotConvertArgumentNoMessage", "Production, ProductionOnly"),
+        (
+            ("CheckpointType", "P"),
+            "CannotConvertArgumentNoMessage",
+            "enumerator names: Production, ProductionOnly. Use",
+        ),
         (("CheckpointType", "Offline"), "CannotConvertArgumentNoMessage", "Unable to match the identifier name"),
         (("CheckpointType", ""), "CannotConvertArgumentNoMessage", 'Cannot convert the "" value'),
         (("CheckpointType", 99), "CannotConvertArgumentNoMessage", "The possible enumeration values are"),

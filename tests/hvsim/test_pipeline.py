@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -57,6 +58,40 @@ def test_property_of_an_aliass_name_binds_and_one_of_the_parameters_own_goes_bef
 
 def test_set_that_the_caller_cannot_complete_is_dropped_for_one_the_pipeline_can() -> None:
     assert bound("Rename-VMSwitch", ("NewName", "a"), piped="vm1").values == {"NewName": "a", "Name": "vm1"}
+
+
+def test_text_has_its_length_as_a_property() -> None:
+    target = made(parameter("Length", "Int32", by_name=True))
+    assert bind(target, [], piped="four").values == {"Length": 4}
+    assert refused(made(parameter("Size", "Int32", by_name=True)), piped="four").error_id == "InputObjectNotBound"
+
+
+def test_value_that_a_functions_parameter_cannot_transform_is_left_to_the_others() -> None:
+    target = replace(made(parameter("Id", "Guid", by_value=True)), class_name="Test-It")
+    assert refused(target, piped="x").error_id == "InputObjectNotBound"
+    by_name = replace(made(parameter("Id", "Guid", by_name=True)), class_name="Test-It")
+    error = refused(by_name, piped=NetObject(("C",), {"Id": "x"}))
+    assert (error.error_id, error.how) == ("ParameterArgumentTransformationError", "error")
+
+
+def test_sets_that_take_nothing_from_the_pipeline_are_dropped_first() -> None:
+    target = made(
+        parameter("Key", sets={"One": REQUIRED}),
+        parameter("Lock", sets={"Two": REQUIRED}),
+        parameter("Item", sets={"Two": InSet()}, by_value=True),
+        default="One",
+    )
+    assert refused(target, piped="x").message.endswith(": Lock.")
+
+
+def test_default_set_that_waits_for_a_property_is_kept_when_no_other_does() -> None:
+    target = made(
+        parameter("Name", sets={"One": REQUIRED}, by_name=True),
+        parameter("Item", sets={"Two": REQUIRED}, by_value=True),
+        default="One",
+    )
+    assert bind(target, [], piped=NetObject(("C",), {"Name": "n"})).values == {"Name": "n"}
+    assert refused(target, piped="x").error_id == "InputObjectNotBound"
 
 
 NOW = datetime(2024, 5, 6)
