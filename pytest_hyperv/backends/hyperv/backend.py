@@ -99,6 +99,19 @@ class HypervBackend:
 
     def clone(self, state: Path, purpose: str) -> HypervMachine:
         """A running machine on a child of the state's disk, with a point to be reset to."""
+        machine = self.created(state, purpose)
+        try:
+            machine.await_ready(BOOT)
+            machine.verify_ready()
+            if machine.spec.checkpoints != "off":
+                machine.keep_as_clean()
+        except BaseException:
+            machine.discard()
+            raise
+        return machine
+
+    def created(self, state: Path, purpose: str) -> HypervMachine:
+        """A machine on a child of the state's disk that has been started; its guest boots. Raises StateError."""
         saved = SavedState.read(state)
         if not self.host.ask(cmdlets.exists(saved.disk)).one:
             raise StateError(
@@ -108,10 +121,7 @@ class HypervBackend:
             )
         machine = self._machine(saved, saved.disk, purpose)
         try:
-            machine.start(BOOT)
-            machine.verify_ready()
-            if saved.spec.checkpoints != "off":
-                machine.keep_as_clean()
+            machine.power_on()
         except BaseException:
             machine.discard()
             raise

@@ -107,11 +107,19 @@ class HypervMachine:
                     hint="call vm.kill() or vm.shutdown() first.",
                     machine=self.name,
                 )
-            began = time.monotonic()
-            self._power.start()
-            self._console.follow()
-            self._power.await_heartbeat(timeout)
-            self._lines.open(timeout - (time.monotonic() - began), booting=True)
+            self.power_on()
+            self.await_ready(timeout)
+
+    def power_on(self) -> None:
+        """Start, without waiting for the guest."""
+        self._power.start()
+        self._console.follow()
+
+    def await_ready(self, timeout: float) -> None:
+        """Wait for a guest that boots: first for its heartbeat, which alone is no readiness, then for a session."""
+        began = time.monotonic()
+        self._power.await_heartbeat(timeout)
+        self._lines.open(timeout - (time.monotonic() - began), booting=True)
 
     def shutdown(self, timeout: float) -> None:
         """Ask the guest to power off and wait for it."""
@@ -192,8 +200,7 @@ class HypervMachine:
             self._lines.drop()
             self._points.apply(point, alone=alone)
             if memory:
-                self._power.start()
-                self._console.follow()
+                self.power_on()
                 self._lines.open(READY, booting=False)
                 self.verify_ready()
             else:
