@@ -22,7 +22,7 @@ from pytest_hyperv.guest import GuestProcess, GuestSession
 from pytest_hyperv.images import ImageStore
 from pytest_hyperv.progress import Lines
 from pytest_hyperv.spec import MachineSpec
-from pytest_hyperv.states import StateStore
+from pytest_hyperv.states.store import StateStore
 
 DEADLINE = 120.0
 BLOCK = 10

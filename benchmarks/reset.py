@@ -22,7 +22,7 @@ from pytest_hyperv.images import ImageStore
 from pytest_hyperv.pool import Pool
 from pytest_hyperv.progress import Lines
 from pytest_hyperv.spec import GIB, MachineSpec
-from pytest_hyperv.states import StateStore
+from pytest_hyperv.states.store import StateStore
 
 BOOT = 600.0
 

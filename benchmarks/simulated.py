@@ -11,7 +11,7 @@ from pytest_hyperv.backends.hyperv.backend import HypervBackend
 from pytest_hyperv.images import DiskFacts, ImageStore
 from pytest_hyperv.progress import Silent
 from pytest_hyperv.spec import MachineSpec
-from pytest_hyperv.states import StateStore
+from pytest_hyperv.states.store import StateStore
 from tests.hvsim.creation import make_host
 from tests.hvsim.host.options import HostOptions
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_hyperv.machine import VirtualMachine
     from pytest_hyperv.powershell import PowerShell
     from pytest_hyperv.psrp.result import PowerShellResult
+    from pytest_hyperv.states.declared import State, hyperv_state
 
 __version__ = "0.1.0"
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "Offer",
     "PowerShell",
     "PowerShellResult",
+    "State",
     "VirtualMachine",
+    "hyperv_state",
 ]
 _HOMES = {
     "Checkpoint": "backends.base",
@@ -36,7 +39,9 @@ _HOMES = {
     "Offer": "capabilities",
     "PowerShell": "powershell",
     "PowerShellResult": "psrp.result",
+    "State": "states.declared",
     "VirtualMachine": "machine",
+    "hyperv_state": "states.declared",
 }
 
 

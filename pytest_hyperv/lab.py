@@ -22,7 +22,8 @@ from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.markers import Wish
 from pytest_hyperv.pool import Pool
 from pytest_hyperv.stash import RUN, SETTINGS
-from pytest_hyperv.states import StateStore, sweep
+from pytest_hyperv.states.record import sweep
+from pytest_hyperv.states.store import StateStore
 from pytest_hyperv.terminal import progress_of
 
 
@@ -80,7 +81,9 @@ class Lab:
             opened: Backend = found or open_backend(
                 backend, self.cache, host=self.settings.host, psdirect=self.settings.psdirect
             )
-            states = StateStore(self.cache / "states", opened)
+            states = StateStore(
+                self.cache / "states", opened, sources=self._config.rootpath, run=_name_of_run(self._config)
+            )
             self._pools[backend] = Pool(
                 opened, states, self.images.get, spares=self.settings.spares, progress=self.progress
             )
@@ -122,9 +125,14 @@ class Lab:
         """A clean, running machine for ``purpose``, the node id of whoever asked for it."""
         backend = self.backend_name(wish.backend)
         pool, image = self.pool(backend), self.images.get(wish.spec.image)
-        machine = pool.lease(wish.spec.on(image), purpose, more_to_come=more_to_come)
+        machine = pool.lease(wish.spec.on(image), purpose, state=wish.state, more_to_come=more_to_come)
         vm = VirtualMachine(machine, image, backend, timeout=wish.timeout)
         return Loan(vm, lambda: pool.release(machine, more_to_come=more_to_come))
+
+    def prepare(self, wish: Wish) -> None:
+        """Have the state that ``wish`` starts from in the cache, for tests to come."""
+        image = self.images.get(wish.spec.image)
+        self.pool(self.backend_name(wish.backend)).prepare(wish.spec.on(image), wish.state)
 
     def figures(self) -> Figures:
         """What this process made so far."""
@@ -152,3 +160,8 @@ class Loan:
 
     vm: VirtualMachine
     give_back: Callable[[], None]
+
+
+def _name_of_run(config: pytest.Config) -> str:
+    """The name that all workers of this run share, "" outside of workers."""
+    return str(getattr(config, "workerinput", {}).get("testrunuid", ""))

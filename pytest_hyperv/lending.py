@@ -13,10 +13,11 @@ from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.markers import Mark, Wish, marks_of, wish_of
 from pytest_hyperv.spec import MachineSpec
 from pytest_hyperv.stash import WISH
+from pytest_hyperv.states.declared import State
 
 SCOPES: dict[str, type[pytest.Collector]] = {"class": pytest.Class, "module": pytest.Module, "session": pytest.Session}
-Kind = tuple[str, MachineSpec]
-"""The backend a test named, and its machine's spec."""
+Kind = tuple[str, MachineSpec, State | None]
+"""The backend a test named, its machine's spec, and the state it starts from."""
 SHARED = pytest.StashKey[dict[Kind, Loan]]()
 """On the node that shares machines: the ones its tests use now."""
 LAST = pytest.StashKey[dict[Kind, pytest.Item]]()
@@ -70,7 +71,7 @@ def _more_to_come(item: pytest.Item) -> bool:
 
 
 def _kind(wish: Wish) -> Kind:
-    return wish.backend, wish.spec
+    return wish.backend, wish.spec, wish.state
 
 
 class MachineFactory:

@@ -14,13 +14,15 @@ from pytest_hyperv.options import BACKENDS, MARKERS
 from pytest_hyperv.settings import Settings
 from pytest_hyperv.sizes import parse_memory, parse_size
 from pytest_hyperv.spec import CheckpointType, MachineSpec, Reset
+from pytest_hyperv.states.declared import State
 
 
 @dataclass(frozen=True)
 class Wish:
     """What a test asked for.
 
-    ``image`` is "" when it named none; ``timeout`` in seconds is what its commands may take.
+    ``image`` is "" when it named none, and that of ``state`` when it named one; ``timeout`` in seconds is what its
+    commands may take.
     """
 
     spec: MachineSpec
@@ -29,6 +31,7 @@ class Wish:
     timeout: float = 60.0
     image: str = ""
     backend: str = ""
+    state: State | None = None
 
     def on_image(self, default: str) -> Wish:
         """The same wish, on the image ``default`` when it names none."""
@@ -105,6 +108,14 @@ def _network(value: object) -> str:
     return name
 
 
+def _state(value: object) -> State:
+    if isinstance(value, State):
+        return value
+    if callable(value):
+        raise ValueError(f"{getattr(value, '__name__', repr(value))} is a function without @hyperv_state")
+    raise ValueError(f"{value!r} is no state: give the function itself that @hyperv_state decorates")
+
+
 def _range(value: object) -> tuple[int, int]:
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise ValueError(f"{value!r} is no pair (minimum, maximum)")
@@ -127,6 +138,7 @@ SPEC_ARGUMENTS: dict[str, Callable[[object], Any]] = {
     "checkpoints": _one_of(*get_args(CheckpointType)),
 }
 WISH_ARGUMENTS: dict[str, Callable[[object], Any]] = {
+    "state": _state,
     "reset": _one_of(*get_args(Reset)),
     "timeout": _seconds,
     "backend": _one_of(*BACKENDS),
@@ -156,7 +168,7 @@ def wish_of(marks: Iterable[Mark], settings: Settings) -> Wish:
     needs = Requirements()
     for mark in marks:
         if mark.name == "hyperv":
-            arguments |= _checked(mark, SPEC_ARGUMENTS | WISH_ARGUMENTS)
+            arguments = _nearer(arguments, _checked(mark, SPEC_ARGUMENTS | WISH_ARGUMENTS))
         elif mark.name == "nested_virtualization":
             _checked(mark, {})
             arguments["nested"] = True
@@ -165,8 +177,23 @@ def wish_of(marks: Iterable[Mark], settings: Settings) -> Wish:
     spec = MachineSpec(image=settings.image, memory=settings.memory, cpus=settings.cpus)
     spec = replace(spec, **{name: value for name, value in arguments.items() if name in SPEC_ARGUMENTS})
     own = {name: value for name, value in arguments.items() if name in WISH_ARGUMENTS}
+    if "state" in own:
+        spec = replace(spec, image=own["state"].image)
     _consistent(spec, arguments)
-    return Wish(spec, needs.merged(needs_of(spec)), image=arguments.get("image", ""), **own)
+    named = "image" in arguments or "state" in own
+    return Wish(spec, needs.merged(needs_of(spec)), image=spec.image if named else "", **own)
+
+
+def _nearer(outer: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of two markers, the nearer one's first; an image and a state take each other's place."""
+    if "state" in own and "image" in own:
+        raise MarkerError(
+            f"hyperv: image={own['image']!r} and state={own['state'].name} exclude each other",
+            hint=f"leave out image=: the state is made on {own['state'].image}.",
+        )
+    replaced = {"state": "image", "image": "state"}
+    gone = {replaced[name] for name in own if name in replaced}
+    return {name: value for name, value in outer.items() if name not in gone} | dict(own)
 
 
 def needs_of(spec: MachineSpec) -> Requirements:

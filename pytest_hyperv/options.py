@@ -11,7 +11,7 @@ BACKENDS = ("auto", "hyperv", "qemu")
 
 MARKERS = {
     "hyperv": "hyperv(image=, memory=, dynamic_memory=, cpus=, generation=, secure_boot=, tpm=, nested=, network=, "
-    "checkpoints=, reset=, timeout=, backend=): the machine that the test gets",
+    "checkpoints=, state=, reset=, timeout=, backend=): the machine that the test gets",
     "nested_virtualization": "nested_virtualization: the machine must be able to run machines; skipped where it cannot",
     "hyperv_requires": "hyperv_requires(*capabilities, memory=, cpus=, disk=, os=, host=): what the host must have",
 }

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pytest_hyperv.backends.base import Backend, Machine
-from pytest_hyperv.errors import HypervError, PoolError, StateError
+from pytest_hyperv.errors import HypervError, PoolError
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.spec import Image, MachineSpec
-from pytest_hyperv.states import StateStore
+from pytest_hyperv.states.declared import State
+from pytest_hyperv.states.store import StateStore
 
 
 @dataclass
@@ -26,6 +28,13 @@ class Tally:
     from_spare: int = 0
     waited: float = 0.0
     images: set[str] = field(default_factory=set)
+
+
+class Kind(NamedTuple):
+    """What machines may stand for one another: those of one spec and state; None is the booted image."""
+
+    spec: MachineSpec
+    state: State | None = None
 
 
 class Pool:
@@ -43,25 +52,28 @@ class Pool:
         self.backend, self.states, self._find_image = backend, states, find_image
         self._wanted_spares, self._progress = spares, progress
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pytest-hyperv-pool")
-        self._spares: dict[MachineSpec, list[Future[Machine]]] = {}
+        self._spares: dict[Kind, list[Future[Machine]]] = {}
         self._discards: list[Future[None]] = []
-        self._held: list[Machine] = []
+        self._held: dict[Machine, Kind] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self.tally = Tally()
 
-    def lease(self, spec: MachineSpec, purpose: str, *, more_to_come: bool = False) -> Machine:
+    def lease(
+        self, spec: MachineSpec, purpose: str, *, state: State | None = None, more_to_come: bool = False
+    ) -> Machine:
         """A clean, running machine. ``more_to_come``: another test will want the same kind, so one is warmed meanwhile.
 
         Raises ImageError, StateError, HostError or a MachineError; nothing is left behind then.
         """
         began = time.monotonic()
-        machine = self._spare(spec) or self._clone(spec, purpose)
+        kind = Kind(spec, state)
+        machine = self._spare(kind) or self._clone(kind, purpose)
         self.tally.made += 1
         self.tally.waited += time.monotonic() - began
         self.tally.images.add(spec.image)
         if more_to_come:
-            self._warm(spec)
+            self._warm(kind)
         return machine
 
     def release(self, machine: Machine, *, more_to_come: bool = False) -> None:
@@ -72,7 +84,7 @@ class Pool:
         """
         self._discards = [task for task in self._discards if not task.done()]
         if more_to_come and self.backend.recycles:
-            self._spares.setdefault(machine.spec, []).append(self._workers.submit(self._recycle, machine))
+            self._spares.setdefault(self._held[machine], []).append(self._workers.submit(self._recycle, machine))
         else:
             self._discards.append(self._workers.submit(self._discard, machine))
 
@@ -91,13 +103,14 @@ class Pool:
                 self._discard(machine)
             except HypervError as error:
                 failures.append(error)
+        self.states.close()
         if failures:
             raise failures[0]
 
     def _discard(self, machine: Machine) -> None:
         machine.discard()
         with self._lock:
-            self._held.remove(machine)
+            del self._held[machine]
 
     def _recycle(self, machine: Machine) -> Machine:
         """The machine as a clean one. A failure is left to the next lease, which then makes its own."""
@@ -110,8 +123,8 @@ class Pool:
         self._discard(machine)
         raise PoolError(f"{machine.name} could not be made clean again")
 
-    def _spare(self, spec: MachineSpec) -> Machine | None:
-        waiting = self._spares.get(spec, [])
+    def _spare(self, kind: Kind) -> Machine | None:
+        waiting = self._spares.get(kind, [])
         while waiting:
             failed = waiting[0].exception() is not None
             spare = waiting.pop(0)
@@ -127,26 +140,26 @@ class Pool:
             return machine
         return None
 
-    def _clone(self, spec: MachineSpec, purpose: str) -> Machine:
-        image = self._find_image(spec.image)
-        folder = self.states.ensure(image, spec, self._progress)
-        try:
-            machine = self.backend.clone(folder, purpose)
-        except StateError:
-            machine = self.backend.clone(self.states.rebuild(image, spec, self._progress), purpose)
+    def prepare(self, spec: MachineSpec, state: State | None = None) -> None:
+        """Have the state in the cache, without making a machine from it. Raises what ``lease`` raises."""
+        self.states.ensure(self._find_image(spec.image), spec, self._progress, state)
+
+    def _clone(self, kind: Kind, purpose: str) -> Machine:
+        image = self._find_image(kind.spec.image)
+        machine = self.states.clone(image, kind.spec, purpose, self._progress, kind.state)
         with self._lock:
-            self._held.append(machine)
+            self._held[machine] = kind
         return machine
 
-    def _warm(self, spec: MachineSpec) -> None:
-        waiting = self._spares.setdefault(spec, [])
+    def _warm(self, kind: Kind) -> None:
+        waiting = self._spares.setdefault(kind, [])
         while len(waiting) < self._wanted_spares:
-            waiting.append(self._workers.submit(self._make_spare, spec))
+            waiting.append(self._workers.submit(self._make_spare, kind))
 
-    def _make_spare(self, spec: MachineSpec) -> Machine:
+    def _make_spare(self, kind: Kind) -> Machine:
         """A machine that is warm; a failure is left to the lease, which then makes its own and says what is wrong."""
         if self._closed.is_set():
             raise PoolError("the pool is closed")
-        machine = self._clone(spec, "spare")
+        machine = self._clone(kind, "spare")
         machine.warm()
         return machine

@@ -207,6 +207,14 @@ class Backend(Protocol):
         """A running machine made from the state saved in ``state``. Raises StateError when that is damaged."""
         ...
 
+    def save_state(self, machine: Machine, folder: Path) -> None:
+        """Leave a running machine of this backend, as it is and ready for commands, as a state in the empty ``folder``.
+
+        The machine is only good for being discarded afterwards; the state it was made from must stay. Raises
+        MachineStateError when the machine does not run, HostError, StateError.
+        """
+        ...
+
     def remove_state(self, state: Path) -> None:
         """Remove what the state saved in ``state`` has outside of that folder."""
         ...

@@ -9,7 +9,7 @@ import click
 from pytest_hyperv.backends.registry import reclaim
 from pytest_hyperv.cli.cache_option import cache_option
 from pytest_hyperv.ledger import Ledger, Record
-from pytest_hyperv.states import sweep
+from pytest_hyperv.states.record import sweep
 
 
 @click.command()

@@ -30,15 +30,15 @@ from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.spec import GIB, Image, MachineSpec
 from tests.local_guest import LocalSession
 
-SCRIPT, JOURNAL, SPEC = "fake.json", "journal.jsonl", "spec.json"
+SCRIPT, JOURNAL, SPEC, GUEST = "fake.json", "journal.jsonl", "spec.json", "guest"
 
 
 @dataclass(frozen=True)
 class Script:
     """How the backend behaves.
 
-    ``missing`` maps capabilities that the host lacks to the reason. ``faults`` maps an operation (build, clone, warm,
-    resume, discard) to the calls that fail, by number from 1 in each process, with the name of the error's class.
+    ``missing`` maps capabilities that the host lacks to the reason. ``faults`` maps an operation (build, clone, save,
+    warm, resume, discard) to the calls that fail, by number from 1 in each process, with the name of the error's class.
     """
 
     name: str = "qemu"
@@ -217,6 +217,13 @@ class FakeBackend:
             task.step("writing it down")
             (folder / SPEC).write_text(json.dumps(asdict(replace(spec, image=image.name))))
 
+    def save_state(self, machine: Machine, folder: Path) -> None:
+        """Keep the guest's files."""
+        assert isinstance(machine, FakeMachine)
+        self._journal.note("save", machine.name)
+        (folder / SPEC).write_text(json.dumps(asdict(machine.spec)))
+        shutil.copytree(machine.folder, folder / GUEST, symlinks=True)
+
     def remove_state(self, state: Path) -> None:
         """All of it is in its folder."""
 
@@ -231,7 +238,10 @@ class FakeBackend:
             raise errors.StateError(f"the state {state.name} is damaged", state=state.name) from error
         ident = str(uuid.uuid4())
         self._journal.note("clone", f"fake-{ident}", purpose)
-        return FakeMachine(self._cache / "machines", ident, spec, self._journal)
+        machine = FakeMachine(self._cache / "machines", ident, spec, self._journal)
+        if (state / GUEST).is_dir():
+            shutil.copytree(state / GUEST, machine.folder, symlinks=True, dirs_exist_ok=True)
+        return machine
 
 
 @pytest.hookimpl

@@ -12,7 +12,7 @@ WRONG = {
     "hyperv(memmory='1GiB')": [
         "hyperv: unknown argument 'memmory' (did you mean 'memory'?)",
         "Hint: allowed: image, memory, dynamic_memory, cpus, generation, secure_boot, tpm, nested, network, "
-        "checkpoints, reset, timeout, backend.",
+        "checkpoints, state, reset, timeout, backend.",
     ],
     "hyperv(colour='red')": ["hyperv: unknown argument 'colour'", "Hint: allowed: image, memory,"],
     "hyperv('debian-12')": ["hyperv: arguments go by name, 'debian-12' has none", "Hint: allowed: image,"],

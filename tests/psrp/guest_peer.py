@@ -25,7 +25,7 @@ from pytest_hyperv.programs import run_program
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.psrp.calls import Script
 from pytest_hyperv.spec import Image, MachineSpec
-from pytest_hyperv.states import StateStore
+from pytest_hyperv.states.store import StateStore
 from pytest_hyperv.trees import copy_tree_in
 from tests.psrp.peer import vocabulary
 

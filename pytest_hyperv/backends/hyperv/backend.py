@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from pytest_hyperv.backends.base import Machine
 from pytest_hyperv.backends.hyperv import cmdlets, making
 from pytest_hyperv.backends.hyperv.address import HostAddress
 from pytest_hyperv.backends.hyperv.credentials import guest_credential, host_credential
@@ -126,6 +127,14 @@ class HypervBackend:
             machine.discard()
             raise
         return machine
+
+    def save_state(self, machine: Machine, folder: Path) -> None:
+        """A prepared machine cannot be saved on this backend yet. Raises StateError."""
+        raise StateError(
+            f"{machine.name} cannot be saved in {folder}: states of recipes are not there on Hyper-V yet",
+            hint="use an image that is prepared already, with image=.",
+            state=folder.name,
+        )
 
     def close(self) -> None:
         """End the process on the host; idempotent."""

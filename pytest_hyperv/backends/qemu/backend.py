@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from pytest_hyperv.backends.base import Machine
 from pytest_hyperv.backends.qemu import bundle as bundles
 from pytest_hyperv.backends.qemu import overlay
 from pytest_hyperv.backends.qemu.accelerator import Probe, probe
@@ -110,6 +111,11 @@ class QemuBackend:
             machine.discard()
             raise
         return machine
+
+    def save_state(self, machine: Machine, folder: Path) -> None:
+        """Save a machine of this backend with its memory; it stands on the disks of the state it was made from."""
+        assert isinstance(machine, QemuMachine)
+        machine.save_as_state(folder)
 
     def remove_state(self, state: Path) -> None:
         """All of a state lies in its folder."""

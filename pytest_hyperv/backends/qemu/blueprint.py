@@ -61,8 +61,16 @@ class Blueprint:
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
-    def bundle(self, folder: Path, layers: tuple[Path, ...], *, memory: bool, inside: Inside) -> Bundle:
-        """The facts of what was saved in ``folder``, from the files that lie there now."""
+    def bundle(
+        self,
+        folder: Path,
+        layers: tuple[Path, ...],
+        *,
+        memory: bool,
+        inside: Inside,
+        sealed: tuple[Path, ...] = (),
+    ) -> Bundle:
+        """The facts of what was saved in ``folder``, from the files that lie there now, and from ``sealed`` layers."""
         return Bundle(
             folder=folder,
             spec=self.spec,
@@ -71,5 +79,5 @@ class Blueprint:
             memory=memory,
             inside=inside,
             accelerator=self.accelerator,
-            sizes=bundles.measured(folder),
+            sizes=bundles.measured(folder, sealed),
         )

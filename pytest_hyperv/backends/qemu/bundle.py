@@ -37,7 +37,8 @@ class Bundle:
 
     ``layers`` are the read-only qcow2 files under a clone's own overlay, oldest first; those in ``folder`` itself are
     written down without it, so that a bundle can be built in one place and published in another. ``sizes`` maps each
-    file of the folder to its bytes, so that a truncated one is noticed before any process starts.
+    file of the folder, and each layer elsewhere that a state stands on, to its bytes, so that a truncated one is
+    noticed before any process starts.
     """
 
     folder: Path
@@ -72,11 +73,11 @@ class Bundle:
         temporary.replace(self.folder / FACTS)
 
 
-def measured(folder: Path) -> dict[str, int]:
-    """The sizes in bytes of the files that make up a bundle."""
-    return {
-        path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file() and path.name != FACTS
-    }
+def measured(folder: Path, sealed: tuple[Path, ...] = ()) -> dict[str, int]:
+    """The sizes in bytes of the files that make up a bundle, and of ``sealed`` files elsewhere by their whole paths."""
+    own = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != FACTS]
+    sizes = {path.name: path.stat().st_size for path in own}
+    return sizes | {str(path): path.stat().st_size for path in sealed}
 
 
 def seal(folder: Path) -> None:

@@ -240,10 +240,15 @@ class QemuMachine:
             self._save_memory(life, folder)
         self._end_life()
         assert self._top is not None
-        disk = self._top.rename(folder / "disk.qcow2")
+        layers = tuple(self._moved(layer, folder) for layer in (*self._below, self._top))
         self._top = None
-        self._write_bundle(folder, (*self._below, disk), memory=True, inside=inside)
+        below = tuple(layer for layer in layers if layer.parent != folder)
+        self._write_bundle(folder, layers, memory=True, inside=inside, sealed=below)
         bundles.seal(folder)
+
+    def _moved(self, layer: Path, folder: Path) -> Path:
+        """A disk layer in ``folder`` from now on, when it is this machine's own: those of its checkpoints are too."""
+        return layer.rename(folder / layer.name) if layer.parent == self._folder / LAYERS else layer
 
     def _save_into(self, folder: Path, memory: bool) -> None:
         life = self._life
@@ -280,10 +285,18 @@ class QemuMachine:
             life.disk_node = node["node-name"]
         return frozen
 
-    def _write_bundle(self, folder: Path, layers: tuple[Path, ...], *, memory: bool, inside: Inside) -> None:
+    def _write_bundle(
+        self,
+        folder: Path,
+        layers: tuple[Path, ...],
+        *,
+        memory: bool,
+        inside: Inside,
+        sealed: tuple[Path, ...] = (),
+    ) -> None:
         shutil.copyfile(self._folder / VARIABLES, folder / VARIABLES)
         shutil.copyfile(self._folder / overlay.TEMPLATE, folder / overlay.TEMPLATE)
-        self._blueprint.bundle(folder, layers, memory=memory, inside=inside).write()
+        self._blueprint.bundle(folder, layers, memory=memory, inside=inside, sealed=sealed).write()
 
     # -- evidence
 
