@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +12,10 @@ from typing import NoReturn
 import pytest
 
 from pytest_hyperv.backends.base import Backend
-from pytest_hyperv.backends.registry import automatic, open_backend, reclaim
+from pytest_hyperv.backends.registry import automatic, forget_state, open_backend, reclaim
 from pytest_hyperv.cache import default_cache, prepare_cache
 from pytest_hyperv.capabilities import Offer
-from pytest_hyperv.errors import CapabilityMissing
+from pytest_hyperv.errors import CapabilityMissing, HypervError
 from pytest_hyperv.figures import Figures
 from pytest_hyperv.images import ImageStore
 from pytest_hyperv.ledger import Ledger
@@ -22,7 +23,8 @@ from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.markers import Wish
 from pytest_hyperv.pool import Pool
 from pytest_hyperv.stash import RUN, SETTINGS
-from pytest_hyperv.states.record import sweep
+from pytest_hyperv.states.record import StateRecord, sweep
+from pytest_hyperv.states.shelf import Shelf
 from pytest_hyperv.states.store import StateStore
 from pytest_hyperv.terminal import progress_of
 
@@ -93,13 +95,17 @@ class Lab:
 
     def gate(self, wish: Wish) -> None:
         """Skip the running test when the host cannot do what it needs; fail it when requirements are strict."""
-        try:
-            backend = self.pool(self.backend_name(wish.backend)).backend
-            missing = backend.offer().missing(wish.requirements)
-        except CapabilityMissing as error:
-            missing = error.missing
+        missing = self.missing(wish)
         if missing:
             self._unmet(missing)
+
+    def missing(self, wish: Wish) -> dict[str, str]:
+        """What the host lacks of what ``wish`` needs, each with the reason. Raises HostError."""
+        try:
+            backend = self.pool(self.backend_name(wish.backend)).backend
+            return backend.offer().missing(wish.requirements)
+        except CapabilityMissing as error:
+            return error.missing
 
     def require_powershell(self, vm: VirtualMachine) -> None:
         """Skip or fail the running test when the guest has no PowerShell."""
@@ -146,12 +152,26 @@ class Lab:
         return total
 
     def close(self) -> None:
-        """End every machine that is left, then what was opened to reach their hosts."""
+        """End every machine that is left, then what was opened to reach their hosts. States over the limit go."""
+        self._prune()
         for pool in self._pools.values():
             try:
                 pool.close()
             finally:
                 pool.backend.close()
+
+    def _forget(self, record: StateRecord, folder: Path) -> None:
+        forget_state(self.cache, record.backend, record.host, folder)
+
+    def _prune(self) -> None:
+        """Keep to the limit of states, after a run that added some; what it used stays, however much that is."""
+        limit = self.settings.states_limit
+        if limit is None or not any(pool.states.built for pool in self._pools.values()):
+            return
+        try:
+            Shelf(self.cache / "states", self._forget).prune(limit)
+        except (HypervError, OSError) as error:
+            warnings.warn(pytest.PytestWarning(f"states over the limit could not be removed: {error}"), stacklevel=2)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,15 @@ def _host(text: str) -> str:
     return str(HostAddress.parse(text))
 
 
+def parse_limit(text: str) -> int | None:
+    """Bytes, or None for ``none``: no limit. Raises ValueError."""
+    if text == "none":
+        return None
+    from pytest_hyperv.sizes import parse_size
+
+    return parse_size(text)
+
+
 def _folder(text: str) -> Path | None:
     return Path(text).expanduser().absolute() if text else None
 
@@ -76,7 +85,7 @@ class Option(NamedTuple):
     @property
     def flag_name(self) -> str:
         """The name on the command line."""
-        return f"--{PREFIX}-{self.name}"
+        return f"--{PREFIX}-{self.name.replace('_', '-')}"
 
     @property
     def key(self) -> str:
@@ -89,6 +98,13 @@ class Option(NamedTuple):
         return f"PYTEST_{self.key.upper()}"
 
 
+STATES_LIMIT = Option(
+    "states_limit",
+    parse_limit,
+    "disk that saved states may take; those used longest ago go first, after a run that built some; none: no limit",
+    "20GiB",
+    "SIZE",
+)
 OPTIONS = (
     Option("backend", _choice(*BACKENDS), "which hypervisor makes the machines: auto, hyperv or qemu", "auto", "NAME"),
     Option("image", str, "golden image of machines whose test names none", "debian-12", "NAME"),
@@ -107,4 +123,5 @@ OPTIONS = (
         "host",
         "WHO",
     ),
+    STATES_LIMIT,
 )

@@ -13,10 +13,10 @@ from pytest_hyperv.options import OPTIONS
 
 @dataclass(frozen=True)
 class Settings:
-    """What this run was told. ``origins`` names, by option, where its value came from; memory is in bytes.
+    """What this run was told. ``origins`` names, by option, where its value came from; memory and disk are in bytes.
 
     ``cache`` is None for this user's cache folder, ``host`` what
-    :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads.
+    :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads, ``states_limit`` None for no limit.
     """
 
     backend: str
@@ -28,6 +28,7 @@ class Settings:
     cache: Path | None
     host: str
     psdirect: str
+    states_limit: int | None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def told(self) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pytest_hyperv.backends.base import Backend
 from pytest_hyperv.errors import CapabilityMissing
 from pytest_hyperv.ledger import Record
+from pytest_hyperv.options import BACKENDS
 
 
 def automatic() -> str:
@@ -41,3 +42,17 @@ def reclaim(record: Record) -> None:
         from pytest_hyperv.backends.hyperv.reclaim import reclaim as reclaim_from_host
 
         reclaim_from_host(record)
+
+
+def forget_state(cache: Path, backend: str, host: str, folder: Path) -> None:
+    """Remove what the state saved in ``folder`` has on its hypervisor's host; of an unknown backend nothing is known.
+
+    Raises HostError when that host cannot be reached, CapabilityMissing when the backend does not run here.
+    """
+    if backend not in BACKENDS:
+        return
+    opened = open_backend(backend, cache, host=host)
+    try:
+        opened.remove_state(folder)
+    finally:
+        opened.close()

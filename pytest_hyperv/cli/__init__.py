@@ -15,6 +15,7 @@ from pytest_hyperv.errors import HypervError
 COMMANDS = {
     "doctor": ("pytest_hyperv.cli.doctor", "Tell what can run from here, what not, and what would change that."),
     "images": ("pytest_hyperv.cli.images", "Golden images: list, build, import, verify, export, remove."),
+    "states": ("pytest_hyperv.cli.states", "Saved states: list, tree, build, remove, prune."),
     "vms": ("pytest_hyperv.cli.vms", "List the machines that live, and whose they are."),
     "gc": ("pytest_hyperv.cli.gc", "Remove what runs that died left behind."),
     "setup": ("pytest_hyperv.cli.setup", "Install the operating system's packages that machines need."),

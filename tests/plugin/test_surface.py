@@ -33,7 +33,7 @@ def test_help_names_every_option_and_every_ini_line_with_its_default(bed: Bed) -
     text = " ".join(result.stdout.str().split())
     assert "virtual machines (pytest-hyperv):" in text
     for option in OPTIONS:
-        assert f"--hyperv-{option.name}" in text
+        assert option.flag_name in text
         assert f"hyperv_{option.name} (string):" in text
         assert text.count(f"{option.help}; default: {option.default or 'chosen for this user'}") == 2
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pytest_hyperv.errors import SettingsError
 from pytest_hyperv.options import OPTIONS
 from pytest_hyperv.settings import Settings, resolve
-from pytest_hyperv.spec import MIB
+from pytest_hyperv.spec import GIB, MIB
 
 VALUES = {
     "backend": ["auto", "hyperv", "qemu"],
@@ -25,6 +25,7 @@ VALUES = {
     "cache": ["/a", "/b/c"],
     "host": ["local", "winrm://admin@hv01", "ssh://hv02:2222"],
     "psdirect": ["host", "native"],
+    "states_limit": ["20GiB", "500MB", "none"],
 }
 PARSERS = {option.name: option.parse for option in OPTIONS}
 VARIABLES = {option.name: option.variable for option in OPTIONS}
@@ -55,7 +56,16 @@ def test_the_names_of_an_option_follow_one_prefix() -> None:
 def test_nothing_said_is_all_defaults() -> None:
     settings = resolved()
     assert settings == Settings(
-        "auto", "debian-12", 512 * MIB, 1, strict=False, spares=1, cache=None, host="local", psdirect="host"
+        "auto",
+        "debian-12",
+        512 * MIB,
+        1,
+        strict=False,
+        spares=1,
+        cache=None,
+        host="local",
+        psdirect="host",
+        states_limit=20 * GIB,
     )
     assert settings.told() == []
     assert set(settings.origins.values()) == {"default"}
