@@ -5,24 +5,27 @@ A block of Python that holds tests is run; one that holds none, or begins with `
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
 
 import pytest_hyperv
-from pytest_hyperv import CommandResult, PowerShell, PowerShellResult, VirtualMachine, errors
+from pytest_hyperv import CommandResult, PowerShell, PowerShellResult, VirtualMachine, errors, hyperv_state
 from pytest_hyperv.capabilities import NAMES
 from pytest_hyperv.cli import COMMANDS
+from pytest_hyperv.cli.states import command as states
 from pytest_hyperv.errors import HypervError
 from pytest_hyperv.markers import MINIMUMS, SPEC_ARGUMENTS, WISH_ARGUMENTS
 from pytest_hyperv.options import MARKERS, OPTIONS
 from pytest_hyperv.plugin import __all__ as fixtures
+from pytest_hyperv.states.record import StateRecord
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -118,6 +121,9 @@ def test_the_reference_leaves_nothing_out() -> None:
         *fixtures,
         *(word for option in OPTIONS for word in (option.flag_name, option.variable, option.key)),
         *(f"pytest-hyperv {command}" for command in COMMANDS),
+        *(f"pytest-hyperv states {command}" for command in states.commands),
+        *(f"{name}=" for name in inspect.signature(hyperv_state).parameters),
+        *(field.name for field in fields(StateRecord)),
         *public(VirtualMachine) - {"require_powershell"},
         *public(CommandResult),
         *public(PowerShell),

@@ -33,8 +33,13 @@ def wait_until(true: Callable[[], object]) -> None:
 
 
 @contextmanager
-def killed_run(pytester: pytest.Pytester, cache: Path, source: str = A_LONG_TEST) -> Iterator[list[Record]]:
-    """A run that was killed with -9 while its test ran and a spare was made; gives what it had written down."""
+def killed_run(
+    pytester: pytest.Pytester, cache: Path, source: str = A_LONG_TEST, *, processes: int = 2
+) -> Iterator[list[Record]]:
+    """A run that was killed with -9 while its test ran and a spare was made; gives what it had written down.
+
+    ``processes`` is how many its machines have then.
+    """
     pytester.makepyfile(source)
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", f"--hyperv-cache={cache}", "-p", "no:cacheprovider"],
@@ -45,7 +50,7 @@ def killed_run(pytester: pytest.Pytester, cache: Path, source: str = A_LONG_TEST
     ledger = Ledger(cache / "machines")
     try:
         try:
-            wait_until(lambda: (pytester.path / "running").exists() and len(alive(ledger.records())) >= 2)
+            wait_until(lambda: (pytester.path / "running").exists() and len(alive(ledger.records())) >= processes)
         finally:
             os.kill(process.pid, signal.SIGKILL)
             process.wait(30)
