@@ -171,8 +171,8 @@ class Transition:
 class VirtualMachine:
     """A machine of the host.
 
-    `life` changes at every boot, reset, resume and restore: a PowerShell Direct session belongs to one life. `memory` is
-    what the guest holds in memory, as JSON data. The `_at` times are simulated seconds: when heartbeat, PowerShell
+    `life` changes at every boot, reset, resume and restore: a PowerShell Direct session belongs to one life. `memory`
+    is what the guest holds in memory, as JSON data. The `_at` times are simulated seconds: when heartbeat, PowerShell
     Direct and logging on begin to work in this life.
     """
 

@@ -55,8 +55,8 @@ def start(world: World, vm: VirtualMachine) -> bool:
         return True
     if vm.state not in (StateName.Off, StateName.Saved):
         raise invalid_state(
-            f"'{vm.name}' failed to start. The operation cannot be performed while the virtual machine is in its current "
-            f"state. (Virtual machine ID {vm.id.upper()})",
+            f"'{vm.name}' failed to start. The operation cannot be performed while the virtual machine is in its "
+            f"current state. (Virtual machine ID {vm.id.upper()})",
             vm.name,
         )
     _refuse_to_start(world, vm)
@@ -92,21 +92,21 @@ def _refuse_to_start(world: World, vm: VirtualMachine) -> None:
             raise operation_failed(f"'{vm.name}' failed to start: '{drive.path}': {reason}", ACCESS_DENIED, vm.name)
     if settings.security.tpm and settings.security.protector_host != HOST_GUARDIAN:
         raise HostFailure(
-            f"'{vm.name}' failed to start. {identity} The key protector could not be unwrapped. Details are included in "
-            f"the HostGuardianService-Client event log. (0x80070241).",
+            f"'{vm.name}' failed to start. {identity} The key protector could not be unwrapped. Details are "
+            f"included in the HostGuardianService-Client event log. (0x80070241).",
             hresult=0x80070241,
             target=vm.name,
         )
     if settings.processor.nested and not world.options.nested:
         raise HostFailure(
-            f"'{vm.name}' failed to start. {identity} The virtual machine could not be started because this platform does "
-            f"not support nested virtualization.",
+            f"'{vm.name}' failed to start. {identity} The virtual machine could not be started because this platform "
+            f"does not support nested virtualization.",
             target=vm.name,
         )
     if not world.options.virtualization:
         raise HostFailure(
-            f"'{vm.name}' failed to start. {identity} Virtual machine could not be started because the hypervisor is not "
-            f"running.",
+            f"'{vm.name}' failed to start. {identity} Virtual machine could not be started because the hypervisor is "
+            f"not running.",
             target=vm.name,
         )
 

@@ -78,8 +78,8 @@ class Fault:
     """Something that goes wrong.
 
     `kind` is one of `faults.KINDS`. It strikes `times` times, at the cmdlet or occasion `on` (any, when None) and the
-    machine of that name or id (any, when None). `seconds` is how long it lasts where it lasts (simulated); `code` is the
-    bugcheck of a guest that crashes.
+    machine of that name or id (any, when None). `seconds` is how long it lasts where it lasts (simulated); `code` is
+    the bugcheck of a guest that crashes.
     """
 
     kind: str
