@@ -138,11 +138,8 @@ def test_versions_tables_and_bytes_keep_their_kind() -> None:
         (("AutomaticStartDelay", 2**31), "CannotConvertArgumentNoMessage", "too small for an Int32"),
         (("AutomaticStartDelay", UUID(GUID)), "CannotConvertArgumentNoMessage", 'type "System.Guid" to type'),
         (("MemoryStartupBytes", 2**63), "CannotConvertArgumentNoMessage", "too small for an Int64"),
-        (
-            ("CheckpointType", "P"),
-            "CannotConvertArgumentNoMessage",
-            "enumerator names: Production, ProductionOnly. Use",
-        ),
+        (("CheckpointType", "P"), "CannotConvertArgumentNoMessage", "names: Production, ProductionOnly. Use"),
+        (("CheckpointType", ["Standard", "X"]), "CannotConvertArgumentNoMessage", "identifier name Standard,X to"),
         (("CheckpointType", "Offline"), "CannotConvertArgumentNoMessage", "Unable to match the identifier name"),
         (("CheckpointType", ""), "CannotConvertArgumentNoMessage", 'Cannot convert the "" value'),
         (("CheckpointType", 99), "CannotConvertArgumentNoMessage", "The possible enumeration values are"),
