@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from tests.hvsim.contract import CommandContract, Contract
 from tests.hvsim.engine import errors
+from tests.hvsim.engine.general.modules import HYPER_V
 from tests.hvsim.engine.invocation import Cmdlet, StreamCmdlet
 
-HYPER_V = "Hyper-V"
 ALIASES = {
     "%": "ForEach-Object",
     "?": "Where-Object",

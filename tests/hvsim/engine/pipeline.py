@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from tests.hvsim.binder import NOTHING, BindingError, Bound, Call
 from tests.hvsim.engine import confirmation, errors
-from tests.hvsim.engine.commands import HYPER_V, Commands, Resolved
+from tests.hvsim.engine.commands import Commands, Resolved
 from tests.hvsim.engine.emission import Emissions
+from tests.hvsim.engine.general import modules
 from tests.hvsim.engine.invocation import Invocation, ProcessState
 from tests.hvsim.engine.stage_streams import Sink, StageStreams
 from tests.hvsim.engine.statements import Stage, Statement
 from tests.hvsim.host.failures import HostFailure
-from tests.hvsim.host.faults import ProcessDies, module_delay
+from tests.hvsim.host.faults import ProcessDies
 from tests.hvsim.host.world import SimHost
 from tests.psrp.peer.records import ShellError
 
@@ -73,12 +74,8 @@ class Engine:
 
     def load(self, module: str, sleep: Callable[[float], None]) -> None:
         """Load a module at its first use."""
-        if module != HYPER_V or module in self.process.modules:
-            return
-        delay = module_delay(self.host)
-        if delay:
-            sleep(self.host.real_seconds(delay))
-        self.process.modules.add(module)
+        if module:
+            modules.load(self.host, self.process, module, sleep)
 
 
 def _preferences(stage: Stage) -> dict[str, object]:

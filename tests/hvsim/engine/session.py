@@ -92,7 +92,7 @@ class Session:
         try:
             self._engine.run(requested(shell), WireSink(running), streamed)
         except ProcessDies as death:
-            self._registration.end_others()
+            self._registration.end_all()
             die(str(death), death.exit_code)
 
 
