@@ -21,7 +21,7 @@ from pytest_hyperv.psrp.winrm_target import WinRMTarget
 NOT_RUNNING = "InvalidVMState"
 """Begins the id of the error of New-PSSession -VMId for a machine that is not exactly Running."""
 BAD_CREDENTIAL = "PSDirectException"
-"""Reason in the error of a refused credential (newrunspacecommand.cs): its id is that of any refusal, its words vary."""
+"""Reason in the error of a refused credential (newrunspacecommand.cs): its id is any refusal's, its words vary."""
 
 
 class NotYet(HypervError):
