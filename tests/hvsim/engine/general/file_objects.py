@@ -28,9 +28,9 @@ def paths(inv: Invocation) -> list[str]:
     """
     literal = inv.value("LiteralPath")
     if literal is not None:
-        return [str(path) for path in literal]
+        return [_plain(str(path)) for path in literal]
     given = inv.value("Path") or []
-    return [path for pattern in given for path in _resolved(inv.host.drives, str(pattern))]
+    return [path for pattern in given for path in _resolved(inv.host.drives, _plain(str(pattern)))]
 
 
 def existing(inv: Invocation) -> Iterator[tuple[str, Path]]:
@@ -106,6 +106,11 @@ def item(path: str, real: Path) -> NetObject:
         "PSIsContainer": folder,
     }
     return NetObject(names, {**bag, **notes}, path)
+
+
+def _plain(path: str) -> str:
+    """A path without the name of its provider, with which the paths of objects begin."""
+    return path.removeprefix(f"{PROVIDER}::")
 
 
 def _attributes(numbers: tuple[int, ...]) -> EnumValue:
