@@ -1,6 +1,6 @@
 """Parameter sets of cmdlets over items, as they are on a drive of files.
 
-The reference pages show the sets once for each provider ("Path  - FileSystem provider", "Path  - Certificate provider");
+The reference pages show each set once for each provider ("Path  - FileSystem provider", "Path  - All providers");
 the cmdlet itself has each once, and takes the parameters that the provider of the path adds.
 """
 
