@@ -60,6 +60,9 @@ class TimeSpan(timedelta):
         self.ticks = ticks
         return self
 
+    def __reduce__(self) -> tuple[type[TimeSpan], tuple[int]]:
+        return TimeSpan, (self.ticks,)
+
 
 class Nothing:
     """The type of `NOTHING`."""
