@@ -131,7 +131,11 @@ def _nested(facts: HypervFacts) -> Capability:
             f"{facts.build}",
             "update Windows, or use a host with an Intel processor",
         )
-    return Capability(False, f"virtualization does not nest on processors of {facts.processor}")
+    return Capability(
+        False,
+        f"virtualization does not nest on processors of {facts.processor}",
+        "use a host with an Intel or AMD processor",
+    )
 
 
 def _nat(facts: HypervFacts) -> Capability:

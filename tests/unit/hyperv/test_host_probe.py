@@ -17,10 +17,12 @@ from pytest_hyperv.backends.hyperv.probe import HypervFacts, probe
 from pytest_hyperv.backends.hyperv.roads import open_host_session
 from pytest_hyperv.capabilities import NAMES, HostFacts
 from pytest_hyperv.cli import main
-from pytest_hyperv.errors import AccessDenied, CapabilityMissing
+from pytest_hyperv.errors import AccessDenied, CapabilityMissing, HostUnreachable
 from pytest_hyperv.psrp.secret import Secret
+from pytest_hyperv.psrp.starting import ATTEMPTS
 from pytest_hyperv.spec import GIB
 from tests.hvsim.creation import make_host
+from tests.hvsim.host.faults import Fault, plan_fault
 from tests.hvsim.host.options import HostOptions
 from tests.psrp.winrm_endpoint import PASSWORD, USER, Plan, running
 from tests.psrp.winrm_fixtures import certificate as certificate
@@ -96,6 +98,35 @@ def test_what_is_missing_is_found_and_named(
 
 def test_a_hyperv_administrator_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_usable(probed(tmp_path, monkeypatch, rights="hyperv-administrator"))
+
+
+@pytest.mark.parametrize("deaths", [1, ATTEMPTS - 1, ATTEMPTS])
+def test_a_process_that_dies_at_its_start_is_started_again_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deaths: int
+) -> None:
+    host(tmp_path, monkeypatch)
+    plan_fault(tmp_path / "host", Fault("process-dies-at-start", times=deaths))
+    if deaths == ATTEMPTS:
+        with pytest.raises(HostUnreachable, match="could not be started"):
+            open_host_session(HostAddress(), timeout=30)
+    with open_host_session(HostAddress(), timeout=30) as session:
+        check_usable(probe(session, "local"))
+
+
+def test_a_slow_module_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host(tmp_path, monkeypatch)
+    plan_fault(tmp_path / "host", Fault("slow-module", seconds=30))
+    with open_host_session(HostAddress(), timeout=30) as session:
+        check_usable(probe(session, "local"))
+
+
+def test_an_access_that_is_denied_once_is_a_matter_of_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host(tmp_path, monkeypatch)
+    plan_fault(tmp_path / "host", Fault("access-denied", on="Get-VMHost"))
+    with open_host_session(HostAddress(), timeout=30) as session:
+        with pytest.raises(AccessDenied):
+            check_usable(probe(session, "local"))
+        check_usable(probe(session, "local"))
 
 
 def test_the_road_makes_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificate: Path) -> None:
