@@ -36,7 +36,9 @@ class Console:
         before = len(self.errors)
         command = Contract.load(self.host.options.version).command(name)
         assert command is not None, name
-        streams = Streams(self.warnings.append, self.errors.append, self.verbose.append, self._sleep, lambda: None, Event())
+        streams = Streams(
+            self.warnings.append, self.errors.append, self.verbose.append, self._sleep, lambda: None, Event()
+        )
         written: list[NetObject] = []
         for one in piped if isinstance(piped, list) else [piped]:
             bound = bind(command, list(parameters.items()), piped=one)
@@ -70,9 +72,7 @@ class Console:
         parent = GOLDEN if self.host.drives.exists(GOLDEN) else self.golden()
         disk = f"C:\\store\\{name}\\{name}-disk.vhdx"
         self("New-VHD", Path=disk, ParentPath=parent, Differencing=True)
-        vm = self.one(
-            "New-VM", Name=name, Generation=2, MemoryStartupBytes=2 * 1024**3, VHDPath=disk, Path="C:\\store"
-        )
+        vm = self.one("New-VM", Name=name, Generation=2, MemoryStartupBytes=2 * 1024**3, VHDPath=disk, Path="C:\\store")
         defaults: dict[str, object] = {"CheckpointType": "Standard", "AutomaticCheckpointsEnabled": False}
         self("Set-VM", vm, **(defaults | settings))
         return self.fresh(vm)

@@ -12,7 +12,6 @@ from tests.hvsim.cmdlets.settings import changer, require_off, viewer
 from tests.hvsim.engine.invocation import Invocation
 from tests.hvsim.host.failures import HostFailure, invalid_argument, not_found
 from tests.hvsim.host.machines import Settings, VirtualMachine
-from tests.hvsim.host.power import HOST_GUARDIAN
 from tests.hvsim.host.state import World
 
 
@@ -84,16 +83,19 @@ def _device(vm: VirtualMachine, value: object) -> str:
 set_firmware = changer(_set_firmware, by_device="VMFirmware")
 
 
-def _set_key_protector(inv: Invocation, _world: World, vm: VirtualMachine) -> NetObject:
+def _set_key_protector(inv: Invocation, world: World, vm: VirtualMachine) -> NetObject:
     require_generation_2(vm, "set the key protector of")
     require_off(vm, "set the key protector of")
     security = vm.settings.security
     if flag(inv, "NewLocalKeyProtector"):
-        security.protector, security.protector_host = vm.id.replace("-", "") * 4, HOST_GUARDIAN
+        security.protector = world.guardian + vm.id.replace("-", "")
     elif given(inv, "KeyProtector"):
-        security.protector = bytes(items(inv, "KeyProtector")).hex()
-        security.protector_host = HOST_GUARDIAN if security.protector == vm.id.replace("-", "") * 4 else "another host"
+        security.protector = b"".join(map(_as_byte, items(inv, "KeyProtector"))).hex()
     return device_objects.security(vm)
+
+
+def _as_byte(part: object) -> bytes:
+    return part if isinstance(part, bytes) else bytes((int(str(part)),))
 
 
 set_key_protector = changer(_set_key_protector)

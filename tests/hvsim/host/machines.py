@@ -66,11 +66,10 @@ class Firmware:
 
 @dataclass
 class Security:
-    """Key protector and TPM; `protector` is hexadecimal, empty when there is none. `protector_host` made it."""
+    """Key protector and TPM; `protector` is hexadecimal and begins with its host's guardian, empty when there is none."""
 
     tpm: bool = False
     protector: str = ""
-    protector_host: str = ""
     encrypt_state: bool = False
     vbs_opt_out: bool = False
     shielded: bool = False

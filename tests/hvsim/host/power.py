@@ -19,6 +19,7 @@ from tests.hvsim.host.failures import (
 )
 from tests.hvsim.host.locks import writers
 from tests.hvsim.host.machines import Transition, VirtualMachine, new_id, readiness
+from tests.hvsim.host.merging import merge_of
 from tests.hvsim.host.state import WORKER_LOG, World
 from tests.hvsim.host.states import OFF, StateName
 from tests.hvsim.host.strikes import field_strikes
@@ -32,7 +33,6 @@ TURNING_OFF = 0.3
 LATE = 4.0
 """Simulated seconds of the changes, and how much later an event or the release of a file comes in field mode."""
 ALREADY = "The virtual machine is already in the specified state."
-HOST_GUARDIAN = "this host"
 
 
 def refuse_while_busy(world: World, vm: VirtualMachine, operation: str) -> None:
@@ -62,10 +62,8 @@ def start(world: World, vm: VirtualMachine) -> bool:
     _refuse_to_start(world, vm)
     cause = "boot" if vm.state == StateName.Off else "resume"
     assign_macs(world, vm)
-    if vm.settings.automatic_checkpoints and vm.settings.checkpoint_type != "Disabled":
-        remove_automatic(world, vm)
-        stamp = time.strftime("%m/%d/%Y - %H:%M:%S", time.gmtime(world.now))
-        take(world, vm, f"Automatic Checkpoint - {vm.name} - ({stamp})", automatic=True)
+    if vm.settings.automatic_checkpoints:
+        _take_automatic(world, vm)
     _begin(world, vm, StateName.Starting, StateName.Running, STARTING, cause)
     return True
 
@@ -90,7 +88,7 @@ def _refuse_to_start(world: World, vm: VirtualMachine) -> None:
         if world.drives.resolve(drive.path).stat().st_mode & 0o222 == 0:
             reason = "General access denied error"
             raise operation_failed(f"'{vm.name}' failed to start: '{drive.path}': {reason}", ACCESS_DENIED, vm.name)
-    if settings.security.tpm and settings.security.protector_host != HOST_GUARDIAN:
+    if settings.security.tpm and not settings.security.protector.startswith(world.guardian):
         raise HostFailure(
             f"'{vm.name}' failed to start. {identity} The key protector could not be unwrapped. Details are "
             f"included in the HostGuardianService-Client event log. (0x80070241).",
@@ -201,8 +199,19 @@ def discard_saved(world: World, vm: VirtualMachine) -> None:
     vm.state = StateName.Off
 
 
+def _take_automatic(world: World, vm: VirtualMachine) -> None:
+    """Take the automatic checkpoint of a start, and drop the one before it; disks that merge keep the old one."""
+    if vm.settings.checkpoint_type == "Disabled" or merge_of(world, vm.id) is not None:
+        return
+    old = [point for point in vm.checkpoints.values() if point.automatic]
+    stamp = time.strftime("%m/%d/%Y - %H:%M:%S", time.gmtime(world.now))
+    take(world, vm, f"Automatic Checkpoint - {vm.name} - ({stamp})", automatic=True)
+    if old:
+        remove(world, vm, old)
+
+
 def remove_automatic(world: World, vm: VirtualMachine) -> None:
-    """Remove the automatic checkpoint of a machine, which its next start replaces."""
+    """Remove the automatic checkpoint of a machine, as an orderly shutdown does."""
     points = [point for point in vm.checkpoints.values() if point.automatic]
     if points:
         remove(world, vm, points)

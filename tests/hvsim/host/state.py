@@ -116,6 +116,7 @@ class World:
     now: float
     as_of: float
     boots: int = 1
+    guardian: str = field(default_factory=lambda: new_id().replace("-", ""))
     booted_at: float = 0.0
     machines: dict[str, VirtualMachine] = field(default_factory=dict)
     switches: dict[str, Switch] = field(default_factory=dict)
