@@ -7,6 +7,7 @@ import decimal
 import math
 import uuid
 from typing import Any
+from xml.etree import ElementTree
 
 import psrpcore
 import pytest
@@ -46,7 +47,7 @@ class Wire:
 
     def read(self, body: bytes) -> Any:
         """What psrpcore's client makes of a message."""
-        element = psrpcore.types._serializer.ElementTree.fromstring(body)
+        element = ElementTree.fromstring(body)
         return psrpcore.types.deserialize(element, cipher=self.pool._cipher)
 
 
@@ -157,7 +158,9 @@ def test_secrets_travel_encrypted() -> None:
 def test_what_the_client_sends_becomes_plain_values() -> None:
     sent = {"n": 5, "big": 2**40, "f": 0.5, "list": [True, None, "x"], "id": uuid.UUID(int=7), "data": b"ab"}
     wire = Wire()
-    decoded = psrpcore.types.deserialize(psrpcore.types.serialize(to_wire(sent), cipher=wire.pool._cipher), cipher=None)
+    decoded = psrpcore.types.deserialize(
+        psrpcore.types.serialize(to_wire(sent), cipher=wire.pool._cipher), cipher=wire.pool._cipher
+    )
     assert received(decoded) == sent
 
 

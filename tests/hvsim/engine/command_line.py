@@ -159,6 +159,8 @@ class _Reader:
 
     def _expression(self) -> Expression:
         if kind := self._take(_TYPE):
+            if self._peek("::"):
+                raise Unreadable(f"a member of the class {kind[1]}")
             self._take(_BLANK)
             return Cast(kind[1], self._expression())
         found = self._primary()

@@ -64,7 +64,7 @@ class Engine:
         streams = StageStreams(sink, self.process, lambda failure: errors.of_host(failure, command), stage.merged)
         streams.values = _preferences(stage)
         try:
-            call = Call(command, stage.arguments, expects_input=piped)
+            call = Call(command, stage.arguments, expects_input=piped and found.streaming is None)
         except BindingError as failure:
             raise errors.of_binding(failure, command) from failure
         if found.per_object is None and found.streaming is None:

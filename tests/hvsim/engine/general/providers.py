@@ -11,15 +11,19 @@ from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
 
-from tests.hvsim.contract import CommandContract, Parameter
+from tests.hvsim.contract import ALL_SETS, CommandContract, InSet, Parameter
 
 _SUFFIX = re.compile(r"\s+- (.+) providers?$")
 _OF_FILES = ("FileSystem", "All")
+ADDED = ("Attributes", "Directory", "File", "Hidden", "ReadOnly", "System")
+"""What the FileSystem provider adds to Get-ChildItem in every set; the page shows it in one."""
 
 
 @cache
 def on_files(command: CommandContract) -> CommandContract:
     """The command with the sets of the FileSystem provider and of all providers, under their own names."""
+    if command.name == "Get-ChildItem":
+        return _with_added(command)
     if not any(_SUFFIX.search(name) for name in command.sets):
         return command
     kept = {name: _SUFFIX.sub("", name) for name in command.sets if _is_of_files(name)}
@@ -34,6 +38,16 @@ def on_files(command: CommandContract) -> CommandContract:
         default_set=_SUFFIX.sub("", command.default_set),
         parameters=MappingProxyType(parameters),
     )
+
+
+def _with_added(command: CommandContract) -> CommandContract:
+    everywhere = MappingProxyType({ALL_SETS: InSet()})
+    parameters = {
+        name: replace(parameter, sets=everywhere) if name in ADDED else parameter
+        for name, parameter in command.parameters.items()
+        if parameter.sets
+    }
+    return replace(command, parameters=MappingProxyType(parameters))
 
 
 def _is_of_files(name: str) -> bool:
