@@ -30,7 +30,8 @@ def get_win_event(inv: Invocation) -> Iterator[object]:
         filters = [{"LogName": inv.value("LogName")}]
     wanted = [_Filter(inv, entry) for entry in filters]
     with inv.host.transaction() as world:
-        found = [event for event in world.events if any(each.takes(event) for each in wanted)]
+        happened = [event for event in world.events if event.time <= world.now]
+    found = [event for event in happened if any(each.takes(event) for each in wanted)]
     found.sort(key=lambda event: event.record, reverse=not inv.value("Oldest"))
     if not found:
         raise HostFailure(
