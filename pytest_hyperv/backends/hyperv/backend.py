@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from pytest_hyperv.backends.hyperv import cmdlets, making
 from pytest_hyperv.backends.hyperv.address import HostAddress
-from pytest_hyperv.backends.hyperv.credentials import guest_credential, host_credential
+from pytest_hyperv.backends.hyperv.credentials import host_credential
 from pytest_hyperv.backends.hyperv.golden import disk_on_host
+from pytest_hyperv.backends.hyperv.guest_roads import access_to
 from pytest_hyperv.backends.hyperv.host import HypervHost
 from pytest_hyperv.backends.hyperv.machine import HypervMachine
 from pytest_hyperv.backends.hyperv.offer import capabilities, check_usable, host_facts
-from pytest_hyperv.backends.hyperv.opening import Native, Network, Opener, ThroughHost
 from pytest_hyperv.backends.hyperv.places import Place
 from pytest_hyperv.backends.hyperv.probe import HypervFacts, probe
 from pytest_hyperv.backends.hyperv.removal import remove_folder, remove_machine
 from pytest_hyperv.backends.hyperv.roads import HostRoad
 from pytest_hyperv.backends.hyperv.saved_state import SavedState
 from pytest_hyperv.capabilities import Offer
-from pytest_hyperv.errors import CapabilityMissing, StateError
+from pytest_hyperv.errors import StateError
 from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.progress import Progress
-from pytest_hyperv.psrp import dotnet
 from pytest_hyperv.spec import Image, MachineSpec
 
 FIRST_BOOT = 1800.0
@@ -138,6 +137,7 @@ class HypervBackend:
 
     def _machine(self, state: SavedState, parent: str, purpose: str, *, disk: str = "") -> HypervMachine:
         """A machine that is off. What its making leaves behind when it fails is removed."""
+        access = access_to(state, self.host, native=self._native)
         store = self.host.store
         record = self._ledger.open(self.name, purpose)
         place = Place.of(record, str(self._address), store, disk=disk)
@@ -151,24 +151,12 @@ class HypervBackend:
             self._ledger.close(record)
             raise
         return HypervMachine(
-            self.host, self._ledger, record, place, ident, state.spec, self._opener(state, ident, record.name)
+            self.host,
+            self._ledger,
+            record,
+            place,
+            ident,
+            state.spec,
+            access,
+            console=state.os_family == "linux",
         )
-
-    def _opener(self, state: SavedState, ident: UUID, name: str) -> Callable[[Callable[[], str]], Opener]:
-        def credential() -> dotnet.Credential:
-            return guest_credential(state.credentials, state.image).for_wire()
-
-        def through(address: Callable[[], str]) -> Opener:
-            if state.guest_road == "winrm":
-                return Network(address, name, credential)
-            if state.guest_road == "psdirect":
-                return (
-                    Native(ident, name, credential) if self._native else ThroughHost(self.host, ident, name, credential)
-                )
-            raise CapabilityMissing(
-                f"the guests of image {state.image} are reached by {state.guest_road}; this backend has no such road",
-                hint="import it with --guest-road psdirect (Windows guests) or winrm.",
-                missing={"guest road": f"{state.guest_road} is not a road of Hyper-V guests"},
-            )
-
-        return through

@@ -1,19 +1,16 @@
-"""A machine of this backend: a Hyper-V VM addressed by its GUID, and PowerShell into its guest."""
+"""A machine of this backend: a Hyper-V VM addressed by its GUID, and the way into its guest."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from uuid import UUID
 
 from pytest_hyperv.backends.base import Checkpoint, GuestCrash, MachineState, PowerShellSession
 from pytest_hyperv.backends.hyperv import cmdlets, screen
 from pytest_hyperv.backends.hyperv.console import Console
-from pytest_hyperv.backends.hyperv.guest_session import GuestPowerShell, PowerShellGuest
+from pytest_hyperv.backends.hyperv.guest_access import AccessFactory, MachineView
 from pytest_hyperv.backends.hyperv.host import HypervHost
-from pytest_hyperv.backends.hyperv.lines import GuestLines
-from pytest_hyperv.backends.hyperv.opening import Opener
 from pytest_hyperv.backends.hyperv.places import Place
 from pytest_hyperv.backends.hyperv.points import Points
 from pytest_hyperv.backends.hyperv.power import Power
@@ -28,7 +25,7 @@ READY = 120.0
 
 
 class HypervMachine:
-    """See ``backends.base.Machine``. ``opener`` opens lines into the guest, given the machine's own address."""
+    """See ``backends.base.Machine``. ``access`` makes the way into the guest; ``console`` reads its serial port."""
 
     def __init__(
         self,
@@ -38,15 +35,18 @@ class HypervMachine:
         place: Place,
         ident: UUID,
         spec: MachineSpec,
-        opener: Callable[[Callable[[], str]], Opener],
+        access: AccessFactory,
+        *,
+        console: bool,
     ) -> None:
         self._host, self._ledger, self._record, self._place = host, ledger, record, place
         self._ident, self._spec = ident, spec
         self._power = Power(host, ident, record.name)
         self._points = Points(host, ident)
-        self._lines = GuestLines(opener(lambda: self.address), record.name, self._power.watch)
-        self._guest = PowerShellGuest(self._lines, self.why)
-        self._console = Console(host, f"{record.name}-com1", record.folder / "console.log")
+        self._guest = access(
+            MachineView(ident, record.name, record.folder, lambda: self.address, self._power.watch, self._power.why)
+        )
+        self._console = Console(host, f"{record.name}-com1", record.folder / "console.log", wanted=console)
         self._lock = threading.RLock()
         self.current = ""
 
@@ -84,13 +84,13 @@ class HypervMachine:
 
     @property
     def session(self) -> GuestSession:
-        """The session into the guest; its line is opened when the first call needs it."""
-        return self._guest
+        """The session into the guest, opened when the first call needs it."""
+        return self._guest.session
 
     @property
     def powershell(self) -> PowerShellSession:
         """The PowerShell session in the guest."""
-        return GuestPowerShell(self._guest)
+        return self._guest.powershell
 
     def why(self, lost: SessionLost) -> Exception:
         """What really ended a session: the guest's death, when that is what happened."""
@@ -119,19 +119,19 @@ class HypervMachine:
         """Wait for a guest that boots: first for its heartbeat, which alone is no readiness, then for a session."""
         began = time.monotonic()
         self._power.await_heartbeat(timeout)
-        self._lines.open(timeout - (time.monotonic() - began), booting=True)
+        self._guest.open(timeout - (time.monotonic() - began), booting=True)
 
     def shutdown(self, timeout: float) -> None:
         """Ask the guest to power off and wait for it."""
         with self._lock:
-            self._lines.drop()
+            self._guest.drop()
             self._power.shut_down(timeout)
 
     def kill(self) -> None:
         """Cut the power."""
         with self._lock:
             self._power.off()
-            self._lines.drop()
+            self._guest.drop()
 
     def pause(self) -> None:
         """Stop the processors."""
@@ -144,12 +144,12 @@ class HypervMachine:
         self.verify_ready()
 
     def warm(self) -> None:
-        """Have the guest's PowerShell answer once. The machine goes on running: a pause would end its session."""
-        self._guest.ping(READY)
+        """Have the guest answer once. The machine goes on running: a pause would end its session."""
+        self._guest.session.ping(READY)
 
     def verify_ready(self) -> None:
         """Have the guest answer, with its clock set to this machine's."""
-        self._guest.set_clock(time.time())
+        self._guest.session.set_clock(time.time())
 
     # -- checkpoints
 
@@ -197,11 +197,11 @@ class HypervMachine:
 
     def _go_back(self, point: UUID, *, memory: bool, alone: bool = False) -> None:
         with self._lock:
-            self._lines.drop()
+            self._guest.drop()
             self._points.apply(point, alone=alone)
             if memory:
                 self.power_on()
-                self._lines.open(READY, booting=False)
+                self._guest.open(READY, booting=False)
                 self.verify_ready()
             else:
                 settled(self._host, self._ident)
@@ -225,6 +225,6 @@ class HypervMachine:
         """Remove the machine and its files from the host, and strike it out of the ledger."""
         with self._lock:
             self._console.close()
-            self._lines.close()
+            self._guest.close()
             remove_machine(self._host, self._place)
             self._ledger.close(self._record)
