@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_hyperv.backends.hyperv.scripts import text
 from tests.hvsim.guest.files import program_paths
-from tests.hvsim.guest.programs import PROGRAMS
+from tests.hvsim.guest.scripts import PROGRAMS
 from tests.hvsim.guest.trial import Guest, make_trial
 
 
@@ -56,8 +57,6 @@ def test_folder_and_environment_reach_the_program(guest: Guest) -> None:
     ],
 )
 def test_what_cannot_be_started_is_a_failed_trailer(guest: Guest, name: str, values: dict[str, str], why: str) -> None:
-    from pytest_hyperv.backends.hyperv.scripts import text
-
     result = guest.ps(text("run-program"), FileName=name, Arguments="", **values)
     assert result.output == []
     assert result.failure is not None
@@ -66,8 +65,6 @@ def test_what_cannot_be_started_is_a_failed_trailer(guest: Guest, name: str, val
 
 
 def test_a_program_past_its_time_is_ended_and_gone(guest: Guest) -> None:
-    from pytest_hyperv.backends.hyperv.scripts import text
-
     line = '/d /c "echo begun& ping.exe -n 4242 127.0.0.1 >nul"'
     result = guest.ps(text("run-program"), FileName="cmd.exe", Arguments=line, TimeoutSeconds=2.0)
     assert [piece.Data for piece in result.output[:-1]] == [b"begun\r\n"]
@@ -107,6 +104,7 @@ def test_timeout_refuses_without_a_console(guest: Guest) -> None:
         ("set X=1& cmd /c echo %PATHEXT%", ".COM;.EXE;.BAT;.CMD\r\n"),
         ("mkdir C:\\m\\n\\o& dir /b C:\\m\\n", "o\r\n"),
         ("echo t>C:\\t.txt& copy /y C:\\t.txt C:\\u.txt >nul& del C:\\t.txt& dir /a /b C:\\t.txt 2>nul|| type C:\\u.txt", "t\r\n"),
+        ("echo 1>C:\\n.txt& type C:\\n.txt", "ECHO is on.\r\n"),
         ("rmdir /s /q C:\\m& if exist C:\\m (echo there) else echo gone", "gone\r\n"),
     ],
 )  # fmt: skip
@@ -121,9 +119,8 @@ def test_an_unknown_command_says_so(guest: Guest) -> None:
 
 
 def test_a_batch_file_sees_its_arguments_and_its_folder(guest: Guest) -> None:
-    lines = ["@echo off", "echo %1-%~2 in %~dp0", "exit /b 7"]
-    written = "& ".join(f"echo {line.replace('%', '%%')}>>C:\\job.cmd" for line in lines)
-    guest.run("cmd", "/c", written.replace("%%", "^%"))
+    lines = b"@echo off\r\necho %1-%~2 in %~dp0\r\nexit /b 7\r\n"
+    guest.run("cmd", "/c", r"cat >C:\job.cmd", InputBytes=lines).check()
     result = guest.run(r"C:\job.cmd", line='one "two three"')
     assert (result.stdout, result.returncode) == ("one-two three in C:\\\r\n", 7)
 
@@ -139,13 +136,15 @@ def test_files_are_compared_and_measured(guest: Guest) -> None:
 
 def test_tar_brings_a_tree_back(guest: Guest) -> None:
     guest.run(
-        "cmd", "/c", "mkdir C:\\tree\\deep& echo 1>C:\\tree\\one& echo 2>C:\\tree\\deep\\two& mklink C:\\tree\\l one"
+        "cmd",
+        "/c",
+        "mkdir C:\\tree\\deep& echo first>C:\\tree\\one& echo second>C:\\tree\\deep\\two& mklink C:\\tree\\l one",
     )
     packed = guest.run("tar.exe", "-cf", "-", "-C", r"C:\tree", ".").check().stdout_bytes
     guest.run("cmd", "/c", r"mkdir C:\back")
     guest.run("tar.exe", "-xf", "-", "-C", r"C:\back", InputBytes=packed).check()
-    assert guest.run("cmd", "/c", r"type C:\back\deep\two").stdout == "2\r\n"
-    assert guest.run("cmd", "/c", r"type C:\back\l").stdout == "1\r\n"
+    assert guest.run("cmd", "/c", r"type C:\back\deep\two").stdout == "second\r\n"
+    assert guest.run("cmd", "/c", r"type C:\back\l").stdout == "first\r\n"
     assert not guest.run("tar.exe", "-xf", "-", "-C", r"C:\absent", InputBytes=packed)
 
 
@@ -158,6 +157,23 @@ def test_services_and_registry_remember(guest: Guest) -> None:
     guest.run("reg.exe", "add", r"HKLM\Software\Trial", "/v", "Name", "/t", "REG_SZ", "/d", "a value", "/f").check()
     assert "a value" in guest.run("reg.exe", "query", r"HKEY_LOCAL_MACHINE\Software\Trial", "/v", "Name").stdout
     assert guest.run("reg.exe", "query", r"HKLM\Software\Absent").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdout", "code"),
+    [
+        (["-NoProfile", "-Command", "'a'; 'b'"], "a\r\nb\r\n", 0),
+        (["-NoProfile", "-NonInteractive", "-Command", "exit 5"], "", 5),
+        (["-ExecutionPolicy", "Bypass", "-File", r"C:\s.ps1", "given"], "got given\r\n", 6),
+        (["-Command", "throw 'x'"], "", 1),
+        (["-File", r"C:\absent.ps1"], "", -196608),
+    ],
+)
+def test_powershell_is_a_program_too(guest: Guest, arguments: list[str], stdout: str, code: int) -> None:
+    guest.run("cmd", "/c", r"cat >C:\s.ps1", InputBytes=b'param($w) "got $w"; exit 6').check()
+    result = guest.run("powershell.exe", *arguments)
+    assert (result.stdout, result.returncode) == (stdout, code)
+    assert bool(result.stderr) == (code in (1, -196608))
 
 
 def test_every_program_has_a_file_and_every_file_a_program() -> None:

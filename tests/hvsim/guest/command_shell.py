@@ -11,7 +11,7 @@ from tests.hvsim.guest.command_line import split_arguments
 from tests.hvsim.guest.events import STDERR, STDOUT, Event, Out, Running, Start, Wait, collect, text
 from tests.hvsim.guest.files import GuestFileError, absolute
 from tests.hvsim.guest.identity import OS_VERSION, variable
-from tests.hvsim.guest.launching import Launch, NotStarted
+from tests.hvsim.guest.launching import BATCH, Launch, NotStarted
 from tests.hvsim.guest.serial import write_port
 from tests.hvsim.guest.shell_syntax import (
     Chain,
@@ -108,7 +108,7 @@ def _without_outer_quotes(line: str, plain: bool) -> str:
         return line
     inside = line[1:].partition('"')[0]
     simple = line.count('"') == 2 and not re.search(r"[&<>()@^|]", line) and " " in inside
-    if not plain and simple and ntpath.splitext(inside)[1]:
+    if not plain and simple and ntpath.splitext(inside)[1].casefold() in (".exe", ".com", *BATCH):
         return line
     head, quote, tail = line[1:].rpartition('"')
     return head + tail if quote else line[1:]

@@ -19,7 +19,7 @@ PIECE = 1024 * 1024
 
 def copy_in(invocation: ScriptInvocation) -> Iterator[object]:
     """Append what is piped in to PATH.part; the part is there even when nothing is, but then nothing is emitted."""
-    path, offset = str(invocation.values["Path"]), int(invocation.values["Offset"] or 0)
+    path, offset = str(invocation.arguments["Path"]), int(invocation.arguments["Offset"] or 0)
     part = absolute(path, FIRST_FOLDER) + ".part"
     with in_session(invocation) as opened:
         if opened is None:
@@ -47,7 +47,7 @@ def copy_in(invocation: ScriptInvocation) -> Iterator[object]:
 
 def finish_copy(invocation: ScriptInvocation) -> Iterator[object]:
     """Put PATH.part in the place of Path."""
-    path = absolute(str(invocation.values["Path"]), FIRST_FOLDER)
+    path = absolute(str(invocation.arguments["Path"]), FIRST_FOLDER)
     with in_session(invocation) as opened:
         if opened is None:
             return
@@ -65,7 +65,7 @@ def finish_copy(invocation: ScriptInvocation) -> Iterator[object]:
 
 def copy_out(invocation: ScriptInvocation) -> Iterator[object]:
     """Pieces of a file, or its digest."""
-    given = invocation.values
+    given = invocation.arguments
     path, offset, count = absolute(str(given["Path"]), FIRST_FOLDER), int(given["Offset"] or 0), int(given["Count"])
     with in_session(invocation) as opened:
         if opened is None:

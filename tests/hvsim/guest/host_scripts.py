@@ -20,7 +20,7 @@ RAN_ON = "System.Management.Automation.RuntimeException"
 
 def put_file(invocation: ScriptInvocation) -> Iterator[object]:
     """Append what is piped in to PATH.part on the host."""
-    path, offset = str(invocation.values["Path"]), int(invocation.values["Offset"] or 0)
+    path, offset = str(invocation.arguments["Path"]), int(invocation.arguments["Offset"] or 0)
     part = invocation.host.drives.resolve(path + ".part")
     if not offset:
         part.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def put_file(invocation: ScriptInvocation) -> Iterator[object]:
 
 def finish_file(invocation: ScriptInvocation) -> Iterator[object]:
     """Put PATH.part in the place of Path on the host."""
-    path = str(invocation.values["Path"])
+    path = str(invocation.arguments["Path"])
     part, real = (invocation.host.drives.resolve(each) for each in (path + ".part", path))
     if not part.exists():
         missing = f"Could not find file '{path}.part'."
@@ -49,7 +49,7 @@ def finish_file(invocation: ScriptInvocation) -> Iterator[object]:
 
 def get_file(invocation: ScriptInvocation) -> Iterator[object]:
     """Pieces of a file of the host, or its digest, as copy-out gives them of a guest's."""
-    given = invocation.values
+    given = invocation.arguments
     real = invocation.host.drives.resolve(str(given["Path"]))
     if not real.is_file():
         missing = f"Could not find file '{given['Path']}'."
@@ -66,7 +66,7 @@ def get_file(invocation: ScriptInvocation) -> Iterator[object]:
 
 def screenshot(invocation: ScriptInvocation) -> Iterator[object]:
     """One colour that tells how far the guest is, with a white bar on top, so that no picture is empty."""
-    identity = str(invocation.values["VMId"])
+    identity = str(invocation.arguments["VMId"])
     with invocation.host.transaction() as world:
         vm = world.machines.get(identity.lower())
         if vm is None:
@@ -83,7 +83,7 @@ def screenshot(invocation: ScriptInvocation) -> Iterator[object]:
 
 def console(invocation: ScriptInvocation) -> Iterator[object]:
     """What arrives on a machine's serial port until the machine stops."""
-    given = invocation.values
+    given = invocation.arguments
     timeout = int(given["TimeoutMilliseconds"]) / 1000
     yield from serial.follow(invocation.host, str(given["PipeName"]), timeout, invocation.streams.sleep)
 

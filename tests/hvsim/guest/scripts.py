@@ -10,17 +10,19 @@ from tests.hvsim.engine.values import Credential, custom_object
 from tests.hvsim.guest import copy_scripts, host_scripts, runner
 from tests.hvsim.guest.files import TEMP
 from tests.hvsim.guest.identity import COMPUTER, OS_VERSION, POWERSHELL_EDITION, POWERSHELL_VERSION
+from tests.hvsim.guest.powershell_program import powershell
+from tests.hvsim.guest.programs import PROGRAMS
 from tests.hvsim.guest.remote_values import remote
 from tests.hvsim.guest.session import in_session, open_session, state_of
 
 
 def open_script(invocation: ScriptInvocation) -> Iterator[object]:
     """open-session.ps1: the session in place of the one that was there, and what answered."""
-    invocation.process.guest = None
-    credential = invocation.values["Credential"]
+    invocation.process.guest_session = None
+    credential = invocation.arguments["Credential"]
     assert isinstance(credential, Credential)
-    machine = str(invocation.values["VMId"]).lower()
-    invocation.process.guest = open_session(invocation, machine, credential)
+    machine = str(invocation.arguments["VMId"]).lower()
+    invocation.process.guest_session = open_session(invocation, machine, credential)
     with in_session(invocation) as opened:
         if opened is None:
             return
@@ -45,7 +47,7 @@ def state_script(invocation: ScriptInvocation) -> Iterator[object]:
 
 def remove_script(invocation: ScriptInvocation) -> Iterator[object]:
     """remove-session.ps1."""
-    invocation.process.guest = None
+    invocation.process.guest_session = None
     yield from ()
 
 
@@ -54,6 +56,7 @@ GUEST_SCRIPTS: dict[str, Handler] = {
     text("session-state"): state_script,
     text("remove-session"): remove_script,
     text("run-script"): runner.run_script,
+    text("invoke-calls"): runner.run_calls,
     text("copy-in"): copy_scripts.copy_in,
     text("finish-copy"): copy_scripts.finish_copy,
     text("copy-out"): copy_scripts.copy_out,
@@ -63,3 +66,6 @@ GUEST_SCRIPTS: dict[str, Handler] = {
     text("screenshot"): host_scripts.screenshot,
     text("console"): host_scripts.console,
 }
+
+PROGRAMS["powershell"] = powershell
+"""Put in here, because it runs scripts, which run programs."""

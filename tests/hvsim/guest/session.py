@@ -90,7 +90,7 @@ def _admitted(world: World, vm: VirtualMachine, credential: Credential) -> None:
 
 def state_of(invocation: ScriptInvocation) -> str:
     """The session's own word for how it is."""
-    session = invocation.process.guest
+    session = invocation.process.guest_session
     if session is None:
         return "None"
     if not session.broken and system_of(invocation, session).is_gone():
@@ -105,7 +105,7 @@ def in_session(invocation: ScriptInvocation) -> Iterator[tuple[GuestSession, Gue
     None when the session is known to have ended, or is found to: the error is written, and the pipeline goes on. The
     same when the guest goes away while the block runs.
     """
-    session = invocation.process.guest
+    session = invocation.process.guest_session
     if session is None:
         raise failures.no_session()
     if session.broken:

@@ -146,7 +146,7 @@ def reg(start: Start) -> Running:
     """``add KEY /v NAME [/t TYPE] /d DATA``, ``query KEY [/v NAME]`` and ``delete KEY``."""
     words = split_arguments(start.arguments)
     verb, key = words[0].casefold(), _key(words[1])
-    options = {word.casefold(): value for word, value in zip(words[2:], [*words[3:], ""], strict=True)}
+    options = {word.casefold(): value for word, value in zip(words[2:], [*words[3:], ""], strict=False)}
     with start.system.open() as guest:
         stored = json.loads(guest.files.read(REGISTRY)) if guest.files.exists(REGISTRY) else {}
         there = key in stored and ("/v" not in options or options["/v"] in stored[key])

@@ -26,7 +26,8 @@ from tests.hvsim.host.options import HostOptions
 from tests.hvsim.host.state import World
 from tests.hvsim.host.world import SimHost
 
-DISK = r"C:\machines\trial.vhdx"
+FOLDER = r"C:\machines"
+DISK = FOLDER + r"\trial.vhdx"
 PIPE = r"\\.\pipe\trial"
 TIMEOUT = 30.0
 
@@ -137,7 +138,7 @@ def make_trial(folder: Path, options: HostOptions | None = None) -> Trial:
         settings = Settings(name="trial", drives=[HardDrive(DISK)], com_ports=[ComPort(1, PIPE), ComPort(2)])
         settings.services = {"Heartbeat": True, "Shutdown": True}
         settings.checkpoint_type = "Standard"
-        vm = VirtualMachine(id=new_id(), settings=settings, path=r"C:\machines", created=world.now)
+        vm = VirtualMachine(id=new_id(), settings=settings, path=FOLDER, created=world.now, snapshot_path=FOLDER)
         world.machines[vm.id] = vm
     trial = Trial(host, launcher, vm.id)
     trial.boot()
