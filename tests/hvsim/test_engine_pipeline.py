@@ -151,6 +151,15 @@ def test_streamed_input_reaches_the_first_stage(session: Session) -> None:
     assert session.run(Command("Measure-Object") | Select("Count"), input=[1, 2]).one.Count == 2
 
 
+def test_a_command_whose_input_is_empty_runs_once(session: Session) -> None:
+    assert len(session.run(Command("Get-VM"), input=[]).output) == 2
+
+
+def test_scripts_find_what_every_session_has(session: Session) -> None:
+    said = session.run(Script("$PSVersionTable.PSVersion; $env:COMPUTERNAME; [string] $PSVersionTable.PSEdition"))
+    assert [str(value) for value in said.output] == ["5.1.26100.1", "SIMHOST", "Desktop"]
+
+
 def test_the_first_objects_end_the_stages_before(session: Session) -> None:
     result = session.run(Script("Write-Output (Get-VM) | Select-Object -First 1 -ExpandProperty Name; 'next'"))
     assert result.output == ["one", "next"]

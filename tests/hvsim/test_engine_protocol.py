@@ -71,6 +71,14 @@ class OwnClient:
         self._send()
         return uuid.UUID(str(shell.pipeline_id))
 
+    def look_up(self, name: str) -> uuid.UUID:
+        """Ask for the metadata of commands; the pipeline's identity."""
+        asking = psrpcore.ClientGetCommandMetadata(self._pool, name)
+        self._lines.say(f"<Command PSGuid='{asking.pipeline_id}' />")
+        asking.start()
+        self._send()
+        return uuid.UUID(str(asking.pipeline_id))
+
     def bodies(self, guid: uuid.UUID, until: bytes) -> list[bytes]:
         """The messages of a pipeline up to the one that holds `until`."""
         self._lines.until_output(str(guid), until)
@@ -100,6 +108,14 @@ def test_a_plain_client_runs_commands_and_reads_the_engines_own_serialization(la
         assert "<T>Selected.Microsoft.HyperV.PowerShell.VMSwitch</T>" in text
         assert "<I64>1099511627776</I64>" in text
         assert "CommandNotFoundException" in text
+
+
+def test_a_client_may_ask_which_commands_there_are(launcher: Path) -> None:
+    with running(launcher) as process:
+        client = OwnClient(process)
+        text = b"".join(client.bodies(client.look_up("Get-VM*Switch"), b"PipelineState")).decode()
+        assert '<I32 N="Count">' in text
+        assert '<S N="Name">Get-VMSwitch</S>' in text
 
 
 def test_the_end_of_input_ends_the_process_in_the_middle_of_a_pipeline(launcher: Path) -> None:

@@ -99,6 +99,8 @@ def test_a_stopped_pipeline_leaves_the_session_usable(session: Session) -> None:
 def test_variables_last_from_one_pipeline_to_the_next_unless_their_scope_is_local(session: Session) -> None:
     session.call(Script("$kept = 'so'"))
     assert session.call(Script('"$kept and $kept"')).one == "so and so"
+    session.call(Script("$kept = 'changed'; $other = 1; $global:third = 3").in_local_scope())
+    assert session.call(Script('"$kept, $other, $third"')).one == "so, , 3"
     session.call(Call(Command("Set-Variable", Name="Other", Value=5)))
     assert session.call(Command("Get-Variable", Name="other", ValueOnly=True)).one == 5
 

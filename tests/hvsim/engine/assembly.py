@@ -18,5 +18,4 @@ def assemble(host: SimHost, process: ProcessState) -> Engine:
     """The engine of one process of `host`."""
     contract = Contract.load(host.options.version)
     commands = Commands(contract, host.options.module, {**CMDLETS, **PER_OBJECT}, STREAMING, UNDOCUMENTED)
-    process.variables.setdefault("psversiontable", {})
     return Engine(host, commands, process, Emissions(host.folder), run_script)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -46,7 +47,9 @@ class Engine:
             streamed = None
 
     def objects(self, statement: Statement, sink: Sink, streamed: Objects | None) -> Objects:
-        """What one statement writes, as it comes."""
+        """What one statement writes, as it comes. A command whose input ends before it began runs once without any."""
+        if streamed is not None and not statement.stages[0].is_script:
+            streamed = _begun(streamed)
         ready = [
             self._prepare(stage, sink, piped=streamed is not None or at > 0)
             for at, stage in enumerate(statement.stages)
@@ -76,6 +79,12 @@ class Engine:
         """Load a module at its first use."""
         if module:
             modules.load(self.host, self.process, module, sleep)
+
+
+def _begun(streamed: Objects) -> Objects | None:
+    for first in streamed:
+        return itertools.chain((first,), streamed)
+    return None
 
 
 def _preferences(stage: Stage) -> dict[str, object]:

@@ -73,6 +73,4 @@ def _lines(engine: Engine, stage: Stage, sink: Sink, upstream: Objects | None) -
     own = {name.casefold(): value for name, value in variables.items()}
     if parameters is None:
         own["args"] = [value for _, value in stage.arguments]
-    if stage.local_scope:
-        own |= {key: value for key, value in engine.process.variables.items() if key not in own}
-    yield from Evaluation(engine, sink, own, upstream).run(lines)
+    yield from Evaluation(engine, sink, own, upstream, local=stage.local_scope).run(lines)
