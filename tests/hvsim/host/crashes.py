@@ -48,6 +48,14 @@ def fill_disk(world: World) -> None:
             world.log(WORKER_LOG, 16060, vm, message, 2)
 
 
+def empty_disk(world: World) -> None:
+    """There is room on the host's disk again: machines that were paused for want of it run on by themselves."""
+    world.disk_filled = False
+    for vm in world.machines.values():
+        if vm.state == StateName.PausedCritical:
+            vm.state = StateName.Running
+
+
 def guest_shuts_down(world: World, vm: VirtualMachine) -> None:
     """The guest goes down by itself: the machine will be off in a moment."""
     vm.state = StateName.Stopping

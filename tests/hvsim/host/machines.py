@@ -66,7 +66,7 @@ class Firmware:
 
 @dataclass
 class Security:
-    """Key protector and TPM; `protector` is hexadecimal and begins with its host's guardian, empty when there is none."""
+    """Key protector and TPM. `protector` is hexadecimal, its host's guardian first; empty when there is none."""
 
     tpm: bool = False
     protector: str = ""

@@ -28,6 +28,8 @@ def before_change(world: World, vm: VirtualMachine, command: str) -> None:
 
 def strike_machines(world: World, *, on: str | None = None) -> None:
     """Let planned faults befall the machines they are meant for: those whose guest is up, whatever the occasion."""
+    if strike(world, "disk-full", on=on):
+        fill_disk(world)
     for vm in list(world.machines.values()):
         if vm.state != StateName.Running or world.now < vm.direct_at:
             continue
