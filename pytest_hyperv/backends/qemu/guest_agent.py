@@ -18,9 +18,9 @@ from pytest_hyperv.backends.qemu.agent_channel import AgentChannel, AgentRefused
 from pytest_hyperv.backends.qemu.agent_process import ASK, AgentProcess
 from pytest_hyperv.backends.qemu.guest_files import kind_of
 from pytest_hyperv.backends.qemu.guest_install import install_server as install_server
-from pytest_hyperv.backends.qemu.guest_stream import OutputCollector, pieces_of
 from pytest_hyperv.errors import CommandFailed, CommandTimeout, CopyError, GuestError, HypervError
 from pytest_hyperv.guest import OUTPUT_LIMIT, CommandResult, FileFacts, Output
+from pytest_hyperv.guest_stream import OutputCollector, pieces_of
 from pytest_hyperv.posix_guest import PosixGuest
 
 PIECE = 1 << 20

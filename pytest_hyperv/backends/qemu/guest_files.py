@@ -13,7 +13,6 @@ from typing import Literal
 from pytest_hyperv.backends.qemu.guest_channel import Channel
 from pytest_hyperv.backends.qemu.guest_connection import Connection
 from pytest_hyperv.backends.qemu.guest_process import send_piece
-from pytest_hyperv.backends.qemu.guest_stream import pieces_of
 from pytest_hyperv.backends.qemu.guest_wire import (
     Frame,
     Kind,
@@ -24,6 +23,7 @@ from pytest_hyperv.backends.qemu.guest_wire import (
 )
 from pytest_hyperv.errors import CopyError
 from pytest_hyperv.guest import FileFacts
+from pytest_hyperv.guest_stream import pieces_of
 
 WINDOW = 1 << 20
 """Bytes of a file that may be under way or unread."""
