@@ -8,6 +8,7 @@ import pytest
 
 from tests.hvsim.binder import NetObject
 from tests.hvsim.console import Console, open_console
+from tests.hvsim.host import checkpoints
 from tests.hvsim.host.capacity import free_disk
 from tests.hvsim.host.disks import GuestDisk
 from tests.hvsim.host.failures import HostFailure
@@ -149,8 +150,10 @@ def test_disabled_checkpoints_are_refused(console: Console) -> None:
 
 def test_there_are_at_most_fifty(console: Console) -> None:
     vm = console.machine()
-    for number in range(50):
-        take(console, vm, f"{number}")
+    with console.host.transaction() as world:
+        for number in range(50):
+            checkpoints.take(world, world.machine(str(vm.property("Id"))), f"{number}")
+    console.host.advance(2)
     with pytest.raises(HostFailure, match="maximum number of checkpoints"):
         take(console, vm, "one too many")
 

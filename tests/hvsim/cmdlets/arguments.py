@@ -18,6 +18,8 @@ Result = TypeVar("Result")
 WILDCARDS = re.compile(r"[*?\[]")
 SHORTEST_SLEEP = 0.004
 """Real seconds."""
+SHORT_LOOK = 0.5
+"""Simulated seconds between the first looks at a machine that only its guest can change."""
 
 
 def given(inv: Invocation, parameter: str) -> bool:
@@ -167,15 +169,18 @@ def find_checkpoint(world: World, wanted: str) -> tuple[VirtualMachine, Checkpoi
 
 def wait_until(inv: Invocation, machine_id: str, done: Callable[[World, VirtualMachine], bool], seconds: float) -> bool:
     """Wait until `done` says so, or the machine is gone; False when that took more than `seconds` (simulated)."""
-    deadline: float | None = None
+    began: float | None = None
     while True:
         with inv.host.transaction() as world:
             vm = world.machines.get(machine_id)
             if vm is None or done(world, vm):
                 return True
-            deadline = world.now + seconds if deadline is None else deadline
+            if began is None:
+                began = world.now
+            deadline = began + seconds
             if world.now >= deadline:
                 return False
-            due = vm.transition.at if vm.transition is not None else max(vm.busy_until, world.now + 0.5)
+            idle = world.now + SHORT_LOOK + (world.now - began) / 10
+            due = vm.transition.at if vm.transition is not None else max(vm.busy_until, idle)
             pause = min(due, deadline) - world.now
         inv.sleep(max(inv.host.real_seconds(pause), SHORTEST_SLEEP))

@@ -10,14 +10,17 @@ from functools import cache
 from typing import Any, TypeVar
 
 Record = TypeVar("Record")
+PLAIN = frozenset((str, int, float, bool))
 UNSAVED = {"saved": False}
 """`field(metadata=UNSAVED)` marks a field that is not part of the record."""
 
 
 def encode(value: object) -> Any:
     """`value` as JSON data: dataclasses become objects, tuples lists."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: encode(getattr(value, field.name)) for field in _saved(type(value))}
+    if value is None or type(value) in PLAIN:
+        return value
+    if dataclasses.is_dataclass(value):
+        return {name: encode(getattr(value, name)) for name in _saved(typing.cast(Hashable, type(value)))}
     if isinstance(value, dict):
         return {key: encode(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -31,8 +34,9 @@ def decode(kind: type[Record], data: Any) -> Record:
     return decoder(data)
 
 
-def _saved(kind: Any) -> tuple[dataclasses.Field[Any], ...]:
-    return tuple(field for field in dataclasses.fields(kind) if field.metadata.get("saved", True))
+@cache
+def _saved(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind) if field.metadata.get("saved", True))
 
 
 @cache
@@ -55,5 +59,5 @@ def _decoder(kind: Any) -> Callable[[Any], Any]:
 
 def _record_decoder(kind: Any) -> Callable[[Any], Any]:
     hints = typing.get_type_hints(kind)
-    decoders = {field.name: _decoder(hints[field.name]) for field in _saved(kind)}
+    decoders = {name: _decoder(hints[name]) for name in _saved(kind)}
     return lambda data: kind(**{name: decode_one(data[name]) for name, decode_one in decoders.items() if name in data})
