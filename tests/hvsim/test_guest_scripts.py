@@ -106,7 +106,11 @@ def test_a_throw_is_a_failed_trailer(guest: Guest) -> None:
     [
         ("1/0", "RuntimeException", "NotSpecified"),
         ("Get-Nope", "CommandNotFoundException", "ObjectNotFound"),
-        ("Get-Service -Name no-such", "NoServiceFoundForGivenName,Microsoft.PowerShell.Commands.GetServiceCommand", "ObjectNotFound"),
+        (
+            "Get-Service -Name no-such",
+            "NoServiceFoundForGivenName,Microsoft.PowerShell.Commands.GetServiceCommand",
+            "ObjectNotFound",
+        ),
         ("Get-Content C:\\absent", "PathNotFound,Microsoft.PowerShell.Commands.GetContentCommand", "ObjectNotFound"),
         ("Get-Service -Nope x", "NamedParameterNotFound,Get-Service", "InvalidArgument"),
     ],

@@ -14,7 +14,17 @@ from tests.hvsim.guest.operators import cast, listed, text
 from tests.hvsim.guest.programs import launch
 from tests.hvsim.guest.remote_values import ErrorRecord
 from tests.hvsim.guest.shell_state import GuestShell, Terminating
-from tests.hvsim.guest.syntax_tree import Block, Cast, CommandCall, Expression, Literal, Member, Parameter, Pipeline
+from tests.hvsim.guest.syntax_tree import (
+    Argument,
+    Block,
+    Cast,
+    CommandCall,
+    Expression,
+    Literal,
+    Member,
+    Parameter,
+    Pipeline,
+)
 
 _SPACE = "System.Management.Automation."
 
@@ -126,11 +136,7 @@ class Caller:
     def _program(self, name: str, call: CommandCall, flow: Iterable[Any] | None) -> Iterator[Any]:
         """A program: its output line by line, its error lines as records, its code in $LASTEXITCODE."""
         shell = self._script.shell
-        arguments = [
-            argument.raw if argument.name is not None or (isinstance(argument.value, Literal) and argument.raw == text(argument.value.value))
-            else text(self._script.value(argument.value)) if argument.value is not None else ""
-            for argument in call.arguments
-        ]  # fmt: skip
+        arguments = [self._as_program_sees(argument) for argument in call.arguments]
         stdin = "".join(f"{text(value)}\r\n" for value in flow or ()).encode()
         start = Start(name, subprocess.list2cmdline(arguments), shell.folder, shell.environment, shell.system, stdin)
         try:
@@ -138,6 +144,14 @@ class Caller:
         except NotStarted as refused:
             raise Terminating(unknown_command(name)) from refused
         return self._lines(running, merged=call.merged)
+
+    def _as_program_sees(self, argument: Argument) -> str:
+        """A word of a command line: as it is written, unless it holds a variable or quotes."""
+        value = argument.value
+        written = isinstance(value, Literal) and argument.raw == text(value.value)
+        return (
+            argument.raw if argument.name is not None or written or value is None else text(self._script.value(value))
+        )
 
     def _lines(self, running: Any, *, merged: bool) -> Iterator[Any]:
         shell = self._script.shell
@@ -173,8 +187,8 @@ class Caller:
 def unknown_command(name: str) -> ErrorRecord:
     """No cmdlet, function or program has the name."""
     return ErrorRecord(
-        f"The term '{name}' is not recognized as the name of a cmdlet, function, script file, or operable program. Check "
-        "the spelling of the name, or if a path was included, verify that the path is correct and try again.",
+        f"The term '{name}' is not recognized as the name of a cmdlet, function, script file, or operable program. "
+        "Check the spelling of the name, or if a path was included, verify that the path is correct and try again.",
         "CommandNotFoundException",
         "ObjectNotFound",
         f"{_SPACE}CommandNotFoundException",

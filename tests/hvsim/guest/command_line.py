@@ -6,8 +6,8 @@ from __future__ import annotations
 def split_arguments(line: str) -> list[str]:
     """The arguments in `line`, which does not hold the program's own name.
 
-    2n backslashes before a quote are n backslashes and the quote opens or closes; 2n+1 are n and a literal quote; ``""``
-    within quotes is one literal quote (Microsoft C runtime since 2008).
+    2n backslashes before a quote are n backslashes and the quote opens or closes; 2n+1 are n and a literal quote;
+    ``""`` within quotes is one literal quote (Microsoft C runtime since 2008).
     """
     found: list[str] = []
     place = 0

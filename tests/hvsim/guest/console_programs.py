@@ -19,7 +19,7 @@ ENDLESS = 3600
 """Echo requests after which ``ping -t`` counts as one that never ends."""
 
 
-def hostname(start: Start) -> Running:
+def hostname(start: Start) -> Running:  # noqa: ARG001
     """The computer's name."""
     yield from text(STDOUT, COMPUTER)
     return 0
@@ -31,7 +31,7 @@ def whoami(start: Start) -> Running:
     return 0
 
 
-def systeminfo(start: Start) -> Running:
+def systeminfo(start: Start) -> Running:  # noqa: ARG001
     """A few facts of the system."""
     yield from text(
         STDOUT, "", f"Host Name:                 {COMPUTER}", f"OS Name:                   {OS_NAME}",
@@ -60,7 +60,7 @@ def ping(start: Start) -> Running:
     return 0
 
 
-def timeout(start: Start) -> Running:
+def timeout(start: Start) -> Running:  # noqa: ARG001
     """Wants a console: with its input redirected, as everything that a session starts has it, it refuses."""
     yield from text(STDERR, "ERROR: Input redirection is not supported, exiting the process immediately.")
     return 1
@@ -100,7 +100,7 @@ def sort(start: Start) -> Running:
 
 
 def findstr(start: Start) -> Running:
-    """Lines that hold one of the words, bytes unchanged; ``^`` is in every line. /i, /v, /c:TEXT; 1 when none is found."""
+    """Lines that hold one of the words, bytes unchanged; ``^`` is in every line. /i, /v, /c:TEXT."""
     options, words, names = "", [], []
     for argument in split_arguments(start.arguments):
         if argument.casefold().startswith("/c:"):

@@ -249,7 +249,10 @@ class Evaluation:
             return self.scope[name]
         if name in self.shell.variables:
             return self.shell.variables[name]
-        constants = {"true": True, "false": False, "pid": self.shell.session.pid, "pwd": self.shell.folder, "lastexitcode": self.shell.exit_code}  # fmt: skip
+        constants = {
+            "true": True, "false": False, "pid": self.shell.session.pid, "pwd": self.shell.folder,
+            "lastexitcode": self.shell.exit_code,
+        }  # fmt: skip
         if name == "psversiontable":
             return {"PSVersion": version(POWERSHELL_VERSION), "PSEdition": POWERSHELL_EDITION}
         return constants.get(name)

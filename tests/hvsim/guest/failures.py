@@ -53,7 +53,7 @@ def no_single_machine(machine: str) -> RemotingFailure:
 
 
 def bad_credential() -> RemotingFailure:
-    """The guest refused the account or its password; the inner PSDirectException is reported in place of its wrapper."""
+    """The guest refused the account or its password: the inner PSDirectException is reported, not its wrapper."""
     return RemotingFailure(
         "The credential is invalid.",
         f"PSSessionOpenFailed,{NEW_SESSION}",
@@ -83,8 +83,8 @@ def refusals() -> tuple[RemotingFailure, ...]:
 def no_session() -> RemotingFailure:
     """Invoke-Command with -Session $null."""
     return RemotingFailure(
-        "Cannot validate argument on parameter 'Session'. The argument is null or empty. Provide an argument that is not "
-        "null or empty, and then try the command again.",
+        "Cannot validate argument on parameter 'Session'. The argument is null or empty. Provide an argument that is "
+        "not null or empty, and then try the command again.",
         f"ParameterArgumentValidationError,{INVOKE}",
         "InvalidData",
         "System.Management.Automation.ParameterBindingValidationException",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 
 from tests.hvsim.engine.invocation import ScriptInvocation
@@ -41,7 +40,7 @@ def finish_file(invocation: ScriptInvocation) -> Iterator[object]:
     if not part.exists():
         missing = f"Could not find file '{path}.part'."
         raise dotnet_failure("Move", 2, "System.IO.FileNotFoundException", missing)
-    os.replace(part, real)
+    part.replace(real)
     with real.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     yield custom_object({"Length": Int64(real.stat().st_size), "Sha256": digest})

@@ -50,14 +50,31 @@ def _ticks(value: datetime) -> Int64:
     return Int64(round(value.timestamp() * TICKS) + UNIX_TICKS)
 
 
+def _exception(value: ErrorRecord) -> NetObject:
+    return NetObject((value.exception, "System.Exception", "System.Object"), {"Message": value.message}, value.message)
+
+
+def _category(value: ErrorRecord) -> NetObject:
+    name = "System.Management.Automation.ErrorCategoryInfo"
+    return NetObject((name, "System.Object"), {"Category": value.category}, value.category)
+
+
+def _substring(value: str, start: int, length: int | None = None) -> str:
+    return value[start:] if length is None else value[start : start + length]
+
+
+def _written(value: datetime, style: object = None) -> str:
+    return value.isoformat() if text(style).casefold() == "o" else text(value)
+
+
 _PROPERTIES: tuple[tuple[type | tuple[type, ...], dict[str, Callable[[Any], Any]]], ...] = (
     ((str, list, bytes), {"count": len, "length": len}),
     (
         ErrorRecord,
         {
-            "exception": lambda value: NetObject((value.exception, "System.Exception", "System.Object"), {"Message": value.message}, value.message),
+            "exception": _exception,
             "fullyqualifiederrorid": lambda value: value.error_id,
-            "categoryinfo": lambda value: NetObject(("System.Management.Automation.ErrorCategoryInfo",), {"Category": value.category}, value.category),
+            "categoryinfo": _category,
             "scriptstacktrace": lambda value: value.stack,
         },
     ),
@@ -69,7 +86,13 @@ _PROPERTIES: tuple[tuple[type | tuple[type, ...], dict[str, Callable[[Any], Any]
             "second": lambda value: value.second,
         },
     ),
-    (timedelta, {"totalseconds": lambda value: value.total_seconds(), "totalmilliseconds": lambda value: value.total_seconds() * 1000}),
+    (
+        timedelta,
+        {
+            "totalseconds": lambda value: value.total_seconds(),
+            "totalmilliseconds": lambda value: value.total_seconds() * 1000,
+        },
+    ),
     (EnumValue, {"value__": lambda value: value.number}),
 )  # fmt: skip
 
@@ -130,7 +153,7 @@ _METHODS: tuple[tuple[type | tuple[type, ...], dict[str, Callable[..., Any]]], .
             "startswith": lambda value, start, *_: value.startswith(text(start)),
             "endswith": lambda value, end, *_: value.endswith(text(end)),
             "contains": lambda value, inner: text(inner) in value,
-            "substring": lambda value, start, length=None: value[start:] if length is None else value[start : start + length],
+            "substring": _substring,
             "indexof": lambda value, inner: value.find(text(inner)),
         },
     ),
@@ -141,7 +164,7 @@ _METHODS: tuple[tuple[type | tuple[type, ...], dict[str, Callable[..., Any]]], .
             "tounixtimemilliseconds": lambda value: Int64(round(value.timestamp() * 1000)),
             "tounixtimeseconds": lambda value: Int64(int(value.timestamp())),
             "addseconds": lambda value, seconds: value + timedelta(seconds=float(seconds)),
-            "tostring": lambda value, *style: value.isoformat() if style and text(style[0]).casefold() == "o" else text(value),
+            "tostring": _written,
         },
     ),
     (Mapping, {"containskey": lambda value, key: member(value, text(key)) is not None}),

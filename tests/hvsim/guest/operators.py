@@ -82,7 +82,8 @@ def bad_cast(value: object, kind: str) -> Terminating:
     """A value that is not of the type."""
     return Terminating(
         ErrorRecord(
-            f'Cannot convert value "{text(value)}" to type "{kind}". Error: "Input string was not in a correct format."',
+            f'Cannot convert value "{text(value)}" to type "{kind}". Error: '
+            '"Input string was not in a correct format."',
             "InvalidCastFromStringToInteger" if "Int" in kind else "InvalidCast",
             "InvalidArgument",
             "System.Management.Automation.RuntimeException",
@@ -153,7 +154,7 @@ def compare(left: Any, right: Any) -> int:
         other = number(right)
         return (left > other) - (left < other)
     if isinstance(left, datetime | timedelta):
-        return (left > right) - (left < right)
+        return int(left > right) - int(left < right)
     first, second = text(left).casefold(), text(right).casefold()
     return (first > second) - (first < second)
 

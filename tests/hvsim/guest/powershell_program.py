@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from tests.hvsim.guest.command_line import split_arguments
 from tests.hvsim.guest.evaluation import Evaluation
 from tests.hvsim.guest.events import STDERR, STDOUT, Running, Start, text

@@ -2,9 +2,9 @@
 
 Windows' own, as far as tests need them: cmd, hostname, whoami, systeminfo, ping, findstr (``findstr "^"`` copies its
 input, bytes unchanged), sort, more, fc, certutil, where, tar, sc, net, netsh, reg, tasklist, taskkill, shutdown,
-powershell, and timeout, which refuses to run without a console as the real one does. In C:\\Tools, which is in PATH, lie
-three that Windows has not: ``cat`` (standard input or files, byte for byte), ``args`` (each argument and a ``|``) and
-``bugcheck [CODE]``, which crashes the guest.
+powershell, and timeout, which refuses to run without a console as the real one does. In C:\\Tools, which is in PATH,
+lie three that Windows has not: ``cat`` (standard input or files, byte for byte), ``args`` (each argument and a ``|``)
+and ``bugcheck [CODE]``, which crashes the guest.
 """
 
 from __future__ import annotations

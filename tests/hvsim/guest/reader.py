@@ -116,7 +116,7 @@ class Reader:
         parts: list[Expression] = []
         text = ""
         while True:
-            if here and (end := self.match(re.compile(r'\n?"@'))):
+            if here and self.match(re.compile(r'\n?"@')):
                 break
             if not here and self.takes('""'):
                 text += '"'

@@ -142,7 +142,8 @@ def _error(record: ErrorRecord) -> NetObject:
             "ErrorCategory_Reason": reason,
             "ErrorCategory_TargetName": record.target,
             "ErrorCategory_TargetType": target_type,
-            "ErrorCategory_Message": f"{record.category}: ({record.target}:{target_type}) [{record.activity}], {reason}",
+            "ErrorCategory_Message": f"{record.category}: ({record.target}:{target_type}) [{record.activity}], "
+            f"{reason}",
             "SerializeExtendedInfo": False,
             "ErrorDetails_ScriptStackTrace": record.stack,
             "PSMessageDetails": None,

@@ -67,5 +67,7 @@ GUEST_SCRIPTS: dict[str, Handler] = {
     text("console"): host_scripts.console,
 }
 
+__all__ = ["GUEST_SCRIPTS", "PROGRAMS"]
+
 PROGRAMS["powershell"] = powershell
 """Put in here, because it runs scripts, which run programs."""

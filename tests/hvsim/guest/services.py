@@ -1,4 +1,4 @@
-"""The guest's services: which there are, and which run (in memory: a restore brings that back, a reboot its default)."""
+"""The guest's services: which there are, and which run (in memory: a restore brings that back, a reboot does not)."""
 
 from __future__ import annotations
 

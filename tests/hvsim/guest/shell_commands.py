@@ -29,7 +29,7 @@ def _paths(shell: Shell, rest: str) -> tuple[list[str], list[str]]:
     return switches, [absolute(word, shell.folder) for word in words]
 
 
-def echo(shell: Shell, rest: str) -> Running:
+def echo(shell: Shell, rest: str) -> Running:  # noqa: ARG001
     """The text, as it stands after one separator."""
     if not rest.strip():
         yield from text(STDOUT, "" if rest.startswith((".", ":")) else "ECHO is on.")
@@ -54,7 +54,7 @@ def leave(shell: Shell, rest: str) -> Running:
     raise ShellExit(int(words[0]) if words else shell.errorlevel, batch="/b" in switches)
 
 
-def version(shell: Shell, rest: str) -> Running:
+def version(shell: Shell, rest: str) -> Running:  # noqa: ARG001
     """Which Windows this is."""
     yield from text(STDOUT, "", BANNER)
     return 0
@@ -219,7 +219,7 @@ def make_link(shell: Shell, rest: str) -> Running:
     return 0
 
 
-def remark(shell: Shell, rest: str) -> Running:
+def remark(shell: Shell, rest: str) -> Running:  # noqa: ARG001
     """Nothing."""
     yield from ()
     return 0
@@ -244,7 +244,7 @@ def call(shell: Shell, rest: str) -> Running:
 
 
 def begin(shell: Shell, rest: str) -> Running:
-    """``start "title" /b PROGRAM``: the program goes on by itself. What it writes is lost, what it does is done at once."""
+    """``start "title" /b PROGRAM``: it goes on by itself; what it writes is lost, what it does is done at once."""
     words = [word for word in WORD.findall(rest) if not word.startswith("/")]
     if words and words[0].startswith('"'):
         words = words[1:]

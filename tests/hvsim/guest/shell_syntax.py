@@ -51,7 +51,7 @@ class Group:
 
 @dataclass(frozen=True)
 class If:
-    """``if [/i] [not] KIND OPERANDS then [else otherwise]``; the kinds are exist, defined, errorlevel and the comparisons."""
+    """``if [/i] [not] KIND OPERANDS then [else otherwise]``; KIND is exist, defined, errorlevel or a comparison."""
 
     negated: bool
     kind: str
@@ -72,7 +72,7 @@ class SyntaxTrouble(Exception):
     """A line that cmd.exe does not understand."""
 
 
-def expand(line: str, variables: Mapping[str, str], special: Callable[[str], str | None] = lambda name: None) -> str:
+def expand(line: str, variables: Mapping[str, str], special: Callable[[str], str | None]) -> str:
     """``%NAME%`` replaced by its value, in any case; unknown names stay, as on a command line."""
     folded = {name.casefold(): value for name, value in variables.items()}
 

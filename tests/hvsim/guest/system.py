@@ -53,7 +53,7 @@ class Opened:
 
 @dataclass
 class Pace:
-    """How what runs in the guest waits: `sleep` takes real seconds and ends a stopped pipeline, `check` does it at once."""
+    """How what runs in the guest waits: `sleep` takes real seconds and ends a stopped pipeline, `check` at once."""
 
     sleep: Callable[[float], None]
     check: Callable[[], None]

@@ -23,6 +23,10 @@ HIVES = {"hklm": "HKEY_LOCAL_MACHINE", "hkcu": "HKEY_CURRENT_USER", "hku": "HKEY
 NO_SERVICE = 1060
 ALREADY_RUNS = 1056
 NOT_STARTED = 1062
+REFUSALS = {
+    ALREADY_RUNS: "An instance of the service is already running.",
+    NOT_STARTED: "The service has not been started.",
+}
 
 
 def sc(start: Start) -> Running:
@@ -41,8 +45,7 @@ def sc(start: Start) -> Running:
             set_status(guest.memory, known, "Running" if verb.casefold() == "start" else "Stopped")
         runs = status(guest.memory, known) == "Running"
     if failure:
-        words_of = {ALREADY_RUNS: "An instance of the service is already running.", NOT_STARTED: "The service has not been started."}  # fmt: skip
-        yield from text(STDOUT, f"[SC] {verb.casefold()}Service FAILED {failure}:", "", words_of[failure], "")
+        yield from text(STDOUT, f"[SC] {verb.casefold()}Service FAILED {failure}:", "", REFUSALS[failure], "")
         return failure
     yield from text(STDOUT, "", f"SERVICE_NAME: {known.name}", "        TYPE               : 20  WIN32_SHARE_PROCESS  ")
     yield from text(STDOUT, f"        STATE              : {'4  RUNNING' if runs else '1  STOPPED'} ")

@@ -1,4 +1,4 @@
-"""A simulated host with one running guest, for tests: sessions over the real program, and the machine's state beside."""
+"""A simulated host with one running guest, for tests: sessions over the real program, the machine's state beside."""
 
 from __future__ import annotations
 

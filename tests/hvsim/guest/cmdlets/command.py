@@ -35,7 +35,7 @@ class Word:
 
 @dataclass
 class Context:
-    """A cmdlet that runs. `given` holds the bound values by parameter name; `input` is None when nothing is piped in."""
+    """A cmdlet that runs. `given` holds the bound values by parameter; `input` is None when nothing is piped in."""
 
     name: str
     shell: GuestShell
@@ -136,7 +136,7 @@ class Command:
 def _refused(command: str, message: str, error_id: str) -> Terminating:
     return Terminating(
         ErrorRecord(
-            message, f"{error_id},{command}", "InvalidArgument", "System.Management.Automation.ParameterBindingException",
-            activity=command,
+            message, f"{error_id},{command}", "InvalidArgument",
+            "System.Management.Automation.ParameterBindingException", activity=command,
         )
     )  # fmt: skip

@@ -126,7 +126,8 @@ def convert_to_json(context: Context) -> Iterator[Any]:
     """The objects as JSON."""
     items = list(context.items())
     value = items[0] if len(items) == 1 else items
-    yield json.dumps(_plain(value), indent=None if context.get("Compress") else 4, separators=(",", ":") if context.get("Compress") else None)  # fmt: skip
+    compact = truth(context.get("Compress"))
+    yield json.dumps(_plain(value), indent=None if compact else 4, separators=(",", ":") if compact else None)
 
 
 def _plain(value: Any) -> Any:

@@ -21,6 +21,8 @@ from tests.hvsim.guest.system_programs import go_down
 from tests.hvsim.values import NetObject
 
 _SERVICE_STATUS = {"Stopped": 1, "Running": 4}
+START_TYPES = {True: ("Automatic", 2), False: ("Manual", 3)}
+"""Of System.ServiceProcess.ServiceStartMode, by whether a service starts with the system."""
 _CIM = "Microsoft.Management.Infrastructure.CimInstance"
 TPM_VERSION = "2.0, 0, 1.38"
 
@@ -63,7 +65,7 @@ def _service_object(known: Service, state: Status) -> NetObject:
             "DisplayName": known.display,
             "Status": EnumValue("System.ServiceProcess.ServiceControllerStatus", state, _SERVICE_STATUS[state]),
             "StartType": EnumValue(
-                "System.ServiceProcess.ServiceStartMode", "Automatic" if known.automatic else "Manual", 2 if known.automatic else 3
+                "System.ServiceProcess.ServiceStartMode", *START_TYPES[known.automatic]
             ),
         },
         known.name,
