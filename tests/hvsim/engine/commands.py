@@ -45,7 +45,6 @@ ALIASES = {
     "write": "Write-Output",
 }
 HYPER_V_ALIASES = {
-    "checkpoint-vm": "Checkpoint-VM",
     "get-vmcheckpoint": "Get-VMSnapshot",
     "remove-vmcheckpoint": "Remove-VMSnapshot",
     "restore-vmcheckpoint": "Restore-VMSnapshot",
