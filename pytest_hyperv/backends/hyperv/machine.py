@@ -15,7 +15,7 @@ from pytest_hyperv.backends.hyperv.places import Place
 from pytest_hyperv.backends.hyperv.points import Points
 from pytest_hyperv.backends.hyperv.power import Power
 from pytest_hyperv.backends.hyperv.removal import remove_machine, settled
-from pytest_hyperv.errors import MachineStateError, SessionLost
+from pytest_hyperv.errors import CmdletError, MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.spec import MachineSpec
@@ -169,8 +169,13 @@ class HypervMachine:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to a point: running when it was saved with memory, off otherwise."""
-        self._go_back(UUID(checkpoint.id), memory=checkpoint.memory)
-        self.current = checkpoint.id
+        with self._lock:
+            try:
+                self._go_back(UUID(checkpoint.id), memory=checkpoint.memory)
+            except CmdletError:
+                self._points.require(checkpoint.id)
+                raise
+            self.current = checkpoint.id
 
     def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Forget a point; the points that grew from it stay."""
@@ -191,20 +196,23 @@ class HypervMachine:
         """Go back to the clean point, everything since forgotten."""
         if self._points.base is None:
             return False
-        self._go_back(self._points.base, memory=True, alone=True)
-        self.current = ""
+        with self._lock:
+            self._go_back(self._points.base, memory=True, alone=True)
+            self._points.strangers = False
+            self.current = ""
         return True
 
     def _go_back(self, point: UUID, *, memory: bool, alone: bool = False) -> None:
-        with self._lock:
-            self._guest.drop()
-            self._points.apply(point, alone=alone)
-            if memory:
-                self.power_on()
-                self._guest.open(READY, booting=False)
-                self.verify_ready()
-            else:
-                settled(self._host, self._ident)
+        self._guest.drop()
+        way = self._points.way_back(point, alone=alone)
+        if memory:
+            self._power.start_after(way)
+            self._console.follow()
+            self._guest.open(READY, booting=False)
+            self.verify_ready()
+        else:
+            self._power.stay_off(way)
+            settled(self._host, self._ident)
 
     # -- evidence
 
