@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from tests.conformance import windows
 from tests.hvsim.guest.trial import TIMEOUT, Guest, Trial, make_trial
 from tests.hvsim.host import checkpoints, crashes, power
 from tests.hvsim.host.faults import plan_fault
+from tests.hvsim.host.machines import NetworkAdapter, new_id
 from tests.hvsim.host.options import HostOptions
-from tests.hvsim.host.state import Fault, World
+from tests.hvsim.host.state import Fault, Switch, World
+from tests.hvsim.host.switches import addresses
 
 
 @pytest.fixture
@@ -94,6 +97,32 @@ def test_planned_faults_of_the_opening(trial: Trial) -> None:
             session.run(trial.opening(), timeout=1.0)
         assert refusal(trial, session).message.endswith("The credential is invalid.")
         assert session.call(trial.opening(), timeout=TIMEOUT).one.PSEdition == "Desktop"
+
+
+def test_a_fresh_guest_of_a_rough_host_refuses_its_own_password_for_a_moment(tmp_path: Path) -> None:
+    trial = make_trial(tmp_path / "host", HostOptions(field=True, speed=1.0, boot=100.0))
+    with trial.process() as session:
+        assert refusal(trial, session).message.endswith("The credential is invalid.")
+        trial.host.advance(200)
+        assert session.call(trial.opening(), timeout=TIMEOUT).one.PSEdition == "Desktop"
+
+
+def test_machines_of_one_switch_reach_each_other(trial: Trial, guest: Guest) -> None:
+    with trial.changed() as (world, vm):
+        other = copy.deepcopy(vm)
+        other.id, switch = new_id(), Switch("private", "Private")
+        world.machines[other.id], world.switches[switch.id] = other, switch
+        for number, machine in enumerate((vm, other)):
+            machine.settings.services["KeyValue"] = True
+            machine.settings.adapters = [NetworkAdapter(mac=f"00155D00000{number}", switch=switch.id)]
+        address = addresses(world, other, other.settings.adapters[0])[0]
+    assert guest.run("ping.exe", "-n", "1", "-w", "2000", address)
+    with trial.changed() as (world, _):
+        world.machines[other.id].settings.adapters[0].switch = None
+    lost = guest.run("ping.exe", "-n", "1", "-w", "2000", address)
+    assert lost.returncode == 1
+    assert "Request timed out." in lost.stdout
+    assert guest.ps(windows.ADAPTERS).check().all == ["Ethernet"]
 
 
 def test_without_a_session_a_script_is_refused(trial: Trial) -> None:

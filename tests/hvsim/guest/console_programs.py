@@ -13,8 +13,12 @@ from tests.hvsim.guest.command_line import split_arguments
 from tests.hvsim.guest.events import FOREVER, STDERR, STDOUT, Out, Running, Start, Wait, text
 from tests.hvsim.guest.files import GuestFileError, absolute, program_paths
 from tests.hvsim.guest.identity import COMPUTER, OS_NAME, OS_VERSION, variable
+from tests.hvsim.guest.system import Opened
+from tests.hvsim.host.switches import addresses
 
 PIECE = 1 << 16
+NO_ANSWER = 4.0
+"""Seconds that ``ping`` waits for each answer when it is not told."""
 ENDLESS = 3600
 """Echo requests after which ``ping -t`` counts as one that never ends."""
 
@@ -49,7 +53,15 @@ def ping(start: Start) -> Running:
     if not target or (target.isdigit() and "-n" in options and arguments[-1] == target and len(arguments) == 2):
         yield from text(STDOUT, "IP address must be specified.")
         return 1
+    with start.system.open() as guest:
+        reached = reaches(guest, target)
     yield from text(STDOUT, "", f"Pinging {target} with 32 bytes of data:")
+    if not reached:
+        wait = float(options[options.index("-w") + 1]) / 1000 if "-w" in options else NO_ANSWER
+        for _ in range(count):
+            yield Wait(wait)
+            yield from text(STDOUT, "Request timed out.")
+        return 1
     place = 0
     while "-t" in options or place < count:
         if place:
@@ -58,6 +70,19 @@ def ping(start: Start) -> Running:
         place += 1
     yield from text(STDOUT, "", f"Ping statistics for {target}:", f"    Packets: Sent = {count}, Received = {count}")
     return 0
+
+
+def reaches(guest: Opened, target: str) -> bool:
+    """Whether an address is the guest's own, or that of a machine that runs on a switch it is on too."""
+    if target.casefold() in ("localhost", "::1", COMPUTER.casefold()) or target.startswith("127."):
+        return True
+    own = {adapter.switch for adapter in guest.vm.settings.adapters if adapter.switch}
+    return any(
+        target in addresses(guest.world, vm, adapter)
+        for vm in guest.world.machines.values()
+        for adapter in vm.settings.adapters
+        if adapter.switch in own
+    )
 
 
 def timeout(start: Start) -> Running:  # noqa: ARG001

@@ -39,7 +39,8 @@ Running = Generator[Event, None, int]
 class Start:
     """A program as it was started. `arguments` is the command line after the program's name.
 
-    `by_shell` says that cmd.exe looks for it, which knows more endings than CreateProcess does.
+    `by_shell` says that cmd.exe looks for it, which knows more endings than CreateProcess does; `apart` that the program
+    and what it starts go on by themselves, and are noted as running by whoever starts them.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Start:
     system: GuestSystem
     stdin: bytes = b""
     by_shell: bool = False
+    apart: bool = False
 
 
 Program = Callable[[Start], Running]

@@ -125,6 +125,7 @@ class GuestFiles:
     def __init__(self, disk: GuestDisk) -> None:
         self._disk = disk
         self._system = _system_entries()
+        self._seen: dict[str, FileEntry | None] = {}
 
     def kind(self, path: str) -> Kind | None:
         """What is at a path, None when nothing is. A link is not followed."""
@@ -176,7 +177,7 @@ class GuestFiles:
         self._needs_folder(path)
         if self.kind(path) == "directory":
             raise GuestFileError(DENIED, path)
-        self._disk.write(path, data)
+        self._changes().write(path, data)
 
     def append(self, path: str, data: bytes) -> None:
         """Write after what is in a file, which is made when it is not there."""
@@ -189,7 +190,7 @@ class GuestFiles:
             self.make_folder(above)
         kind = self.kind(path)
         if kind is None:
-            self._disk.make_folder(path)
+            self._changes().make_folder(path)
         elif not self.is_folder(path):
             raise GuestFileError(EXISTS, path)
 
@@ -198,7 +199,7 @@ class GuestFiles:
         self._needs_folder(path)
         if self.exists(path):
             raise GuestFileError(EXISTS, path)
-        self._disk.write(path, LINK_MARK + destination.encode())
+        self._changes().write(path, LINK_MARK + destination.encode())
 
     def remove(self, path: str, *, tree: bool = False) -> None:
         """Remove a file, a link or an empty folder; with `tree` a folder and all that is in it."""
@@ -209,7 +210,7 @@ class GuestFiles:
             raise GuestFileError(DENIED, path)
         if entry.folder and not tree and self.listdir(path):
             raise GuestFileError(NOT_EMPTY, path)
-        self._disk.remove(path)
+        self._changes().remove(path)
 
     def move(self, source: str, target: str) -> None:
         """Rename a file or a folder with all that is in it; the target must not be there."""
@@ -224,7 +225,7 @@ class GuestFiles:
             raise GuestFileError(FILE_NOT_FOUND, source)
         if not entry.folder:
             self._needs_folder(target)
-            self._disk.write(target, self._disk.content(entry))
+            self._changes().write(target, self._disk.content(entry))
             return
         self.make_folder(target)
         for inner in self.listdir(source):
@@ -249,7 +250,15 @@ class GuestFiles:
             raise GuestFileError(PATH_NOT_FOUND, path)
 
     def _entry(self, path: str) -> FileEntry | None:
-        return self._disk.read(path) or self._system.get(guest_key(path))
+        key = guest_key(path)
+        if key not in self._seen:
+            self._seen[key] = self._disk.read(path) or self._system.get(key)
+        return self._seen[key]
+
+    def _changes(self) -> GuestDisk:
+        """The disk, to be written to: what was seen of it may not be so afterwards."""
+        self._seen.clear()
+        return self._disk
 
     def _kind(self, entry: FileEntry) -> Kind:
         if entry.folder:

@@ -41,6 +41,8 @@ def launch(start: Start) -> Running:
 def _noted(start: Start, running: Running) -> Running:
     """The program, listed as running once it takes time, and ended when another program ends it."""
     pid = 0
+    if start.apart:
+        return (yield from running)
     try:
         while True:
             event = next(running)

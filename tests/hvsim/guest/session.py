@@ -84,7 +84,8 @@ def _admitted(world: World, vm: VirtualMachine, credential: Credential) -> None:
         raise failures.bad_credential()
     if strike(world, "credential-invalid", on="New-PSSession", vm=vm) is not None:
         raise failures.bad_credential()
-    if world.now < vm.direct_at + world.options.boot and field_strikes(world, "credential-invalid"):
+    first_boot = vm.login_at > vm.direct_at and world.now < vm.login_at + world.options.boot
+    if first_boot and field_strikes(world, "credential-invalid"):
         raise failures.bad_credential()
 
 

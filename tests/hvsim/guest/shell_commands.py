@@ -245,18 +245,19 @@ def call(shell: Shell, rest: str) -> Running:
 
 def begin(shell: Shell, rest: str) -> Running:
     """``start "title" /b PROGRAM``: it goes on by itself; what it writes is lost, what it does is done at once."""
-    words = [word for word in WORD.findall(rest) if not word.startswith("/")]
-    if words and words[0].startswith('"'):
-        words = words[1:]
+    asked = re.fullmatch(r'\s*(?:"[^"]*"\s+)?(?:/\w+\s+)*((?:"[^"]*"|[^\s"])+)\s*(.*)', rest)
+    if asked is None:
+        yield from text(STDERR, "The syntax of the command is incorrect.")
+        return 1
     start = replace(
-        shell.start, name=unquoted(words[0]), arguments=" ".join(words[1:]), folder=shell.folder,
-        environment=shell.environment, by_shell=True,
+        shell.start, name=unquoted(asked[1]), arguments=asked[2], folder=shell.folder,
+        environment=shell.environment, by_shell=True, apart=True,
     )  # fmt: skip
     try:
         path = find(start)
         running = shell.launch(start)
     except NotStarted:
-        yield from text(STDERR, f"The system cannot find the file {words[0]}.")
+        yield from text(STDERR, f"The system cannot find the file {asked[1]}.")
         return 1
     lasts = 0.0
     for event in running:
