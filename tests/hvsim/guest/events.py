@@ -39,8 +39,8 @@ Running = Generator[Event, None, int]
 class Start:
     """A program as it was started. `arguments` is the command line after the program's name.
 
-    `by_shell` says that cmd.exe looks for it, which knows more endings than CreateProcess does; `apart` that the program
-    and what it starts go on by themselves, and are noted as running by whoever starts them.
+    `by_shell` says that cmd.exe looks for it, which knows more endings than CreateProcess does; `apart` that the
+    program goes on alone with what it starts, and is noted as running by whoever starts it.
     """
 
     name: str
