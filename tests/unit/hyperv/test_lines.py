@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pytest_hyperv.backends.hyperv import lines
+from pytest_hyperv.backends.hyperv import lines, patience
 from pytest_hyperv.backends.hyperv.line import Line
-from pytest_hyperv.backends.hyperv.lines import ONE_TRY, GuestLines
+from pytest_hyperv.backends.hyperv.lines import GuestLines
 from pytest_hyperv.backends.hyperv.opening import NotYet
+from pytest_hyperv.backends.hyperv.patience import ONE_TRY
 from pytest_hyperv.errors import AccessDenied, BootTimeout, GuestCrashed, HostUnreachable, MachineStateError
 from tests.unit.hyperv.spoken_line import PATIENCE, SpokenLine
 
@@ -165,7 +166,7 @@ def test_a_booting_guest_may_refuse_a_right_password_for_a_while() -> None:
 
 
 def test_a_password_that_is_refused_beyond_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "CREDENTIAL_GRACE", 0.25)
+    monkeypatch.setattr(patience, "CREDENTIAL_GRACE", 0.25)
     opener, began = Opening(*[REFUSED] * 1000), time.monotonic()
     with pytest.raises(AccessDenied) as raised:
         of(opener).open(LONG, booting=True)
