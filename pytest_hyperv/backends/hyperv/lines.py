@@ -20,16 +20,17 @@ class GuestLines:
 
     def __init__(self, opener: Opener, name: str, watch: Callable[[], None]) -> None:
         self._opener, self._name, self._watch = opener, name, watch
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()
         self._main: Line | None = None
         self._others: list[Line] = []
 
     def main(self) -> Line:
         """The machine's own line. Raises BootTimeout, AccessDenied, MachineError."""
-        if self._main is None or self._main.ended:
-            self.open(REOPEN, booting=False)
-        assert self._main is not None
-        return self._main
+        with self._opening:
+            if self._main is None or self._main.ended:
+                self.open(REOPEN, booting=False)
+            assert self._main is not None
+            return self._main
 
     def another(self) -> Line:
         """One more line, for its caller to close."""

@@ -61,6 +61,8 @@ CALLS: dict[str, Callable[[], Runnable]] = {
     "exists": lambda: cmdlets.exists(DISK),
     "read_only": lambda: cmdlets.read_only(DISK),
     "child_disk": lambda: cmdlets.child_disk(DISK, "C:\\golden.vhdx"),
+    "new_protector": lambda: cmdlets.new_protector(IDENT),
+    "renamed": lambda: cmdlets.renamed(IDENT, "another", "a note"),
     "service": lambda: cmdlets.service(IDENT, cmdlets.SHUTDOWN),
     "started": lambda: cmdlets.started(IDENT),
     "now": cmdlets.now,

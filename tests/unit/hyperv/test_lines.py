@@ -101,6 +101,15 @@ def test_many_threads_open_one_line_at_a_time() -> None:
     assert all(line.ended for line in opener.opened)
 
 
+def test_many_threads_that_need_the_machines_own_line_share_it() -> None:
+    opener = Opening(takes=0.02)
+    guest = of(opener)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: guest.main(), range(8)))
+    assert [id(line) for line in found] == [id(opener.opened[0])] * 8
+    assert len(opener.opened) == 1
+
+
 def test_one_that_fails_to_open_lets_the_next_one_try() -> None:
     guest = of(Opening(HostUnreachable("no route")))
     with pytest.raises(HostUnreachable):
