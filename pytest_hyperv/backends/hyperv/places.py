@@ -58,5 +58,5 @@ class Place:
         return self
 
     def holds(self, path: str) -> bool:
-        """Whether a path of the host lies in the machine's folder."""
-        return ntpath.normpath(path).casefold().startswith(self.folder.casefold() + "\\")
+        """Whether a path of the host is the machine's folder or lies in it."""
+        return f"{ntpath.normpath(path)}\\".casefold().startswith(f"{self.folder}\\".casefold())

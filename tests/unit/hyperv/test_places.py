@@ -66,7 +66,7 @@ def test_a_place_that_was_not_written_to_its_end_is_not_there(record: Record) ->
         ("C:\\store\\m1\\deep\\down\\disk.avhdx", True),
         ("c:\\STORE\\M1\\Disk.VHDX", True),
         ("C:/store/m1/disk.vhdx", True),
-        ("C:\\store\\m1", False),
+        ("C:\\store\\m1", True),
         ("C:\\store\\m10\\disk.vhdx", False),
         ("C:\\store\\m1.old\\disk.vhdx", False),
         ("C:\\store\\m1 copy", False),
@@ -76,7 +76,7 @@ def test_a_place_that_was_not_written_to_its_end_is_not_there(record: Record) ->
         ("", False),
     ],
 )
-def test_only_what_lies_below_the_folder_is_held(path: str, inside: bool) -> None:
+def test_the_folder_and_what_lies_below_it_is_held(path: str, inside: bool) -> None:
     assert Place("local", "C:\\store\\m1", "").holds(path) is inside
 
 
