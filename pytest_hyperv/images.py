@@ -29,7 +29,7 @@ RECIPES = {debian.NAME: debian.build, debian.FOR_HYPERV: debian.build_for_hyperv
 FACTS, STAMP = "image.json", "stamp.json"
 HYPERV_ROADS = ("psdirect", "winrm", "ssh")
 NAME_FORM = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-CREDENTIALS_FORM = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|keyring:[^/\s]+/\S+)?")
+CREDENTIALS_FORM = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|keyring:[^/\s]+/\S+|key:[A-Za-z0-9_][A-Za-z0-9_.@-]*)?")
 
 
 @dataclass(frozen=True)
@@ -109,17 +109,31 @@ class ImageStore:
         return self._make(name, progress, make, replace=rebuild, there=self.get)
 
     def import_disk(
-        self, name: str, source: Path, facts: DiskFacts, progress: Progress, *, replace: bool = False
+        self,
+        name: str,
+        source: Path,
+        facts: DiskFacts,
+        progress: Progress,
+        *,
+        ssh_key: Path | None = None,
+        replace: bool = False,
     ) -> Image:
         """Take a disk (qcow2, VHDX or raw, told by its content) into the store as a file of its own.
 
+        ``ssh_key`` is the file with the private key of ``facts.credentials`` "key:USER", which is copied too.
         It is a VHDX for guests that only Hyper-V's roads reach, and a qcow2 file for all others.
         """
         _require_name(name)
         if not CREDENTIALS_FORM.fullmatch(facts.credentials):
             raise ImageError(
                 f"The credentials of image {name} must be a reference, not a secret.",
-                hint="Write env:NAME for an environment variable, or keyring:SERVICE/USER.",
+                hint="Write env:NAME for an environment variable, keyring:SERVICE/USER, or key:USER.",
+                image=name,
+            )
+        if (ssh_key is not None) != facts.credentials.startswith("key:"):
+            raise ImageError(
+                f"Credentials key:USER and the file with that key belong together (image {name}).",
+                hint="Write --road ssh --credentials key:USER --ssh-key FILE.",
                 image=name,
             )
         disk = examine(source, image=name)
@@ -130,6 +144,8 @@ class ImageStore:
                 task.step(f"taking in the {disk.format} disk")
                 kept = DiskFile(folder / f"disk.{format}", format, round_up(disk.virtual_size))
                 convert(disk, kept.path, format, image=name)
+                if ssh_key is not None:
+                    shutil.copyfile(ssh_key, folder / SSH_KEY)
                 return self._seal(name, folder, facts, kept, task)
 
         return self._make(name, progress, make, replace=replace, there=_already_there)

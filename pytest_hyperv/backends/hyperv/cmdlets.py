@@ -130,7 +130,7 @@ def configured(ident: UUID, spec: MachineSpec, notes: str, *, console: str, gues
         call = call.then(machine(ident) | hyperv("Set-VMProcessor", ExposeVirtualizationExtensions=True))
     call = call.then(machine(ident) | hyperv("Set-VMFirmware", **_firmware(spec)))
     if spec.tpm:
-        call = call.then(machine(ident) | hyperv("Set-VMKeyProtector", NewLocalKeyProtector=True))
+        call = call.then(new_protector(ident))
         call = call.then(machine(ident) | hyperv("Enable-VMTPM"))
     call = _network(call, ident, spec)
     if console:
@@ -277,6 +277,16 @@ def imported(configuration: str, path: str) -> Statement:
         SmartPagingFilePath=path,
     )
     return made | Select("Id", "Name", "Path")
+
+
+def renamed(ident: UUID, name: str, notes: str) -> Call:
+    """Give a machine another name and owner's note."""
+    return Call(machine(ident) | hyperv("Set-VM", NewVMName=name, Notes=notes))
+
+
+def new_protector(ident: UUID) -> Statement:
+    """A key protector of this host's own."""
+    return machine(ident) | hyperv("Set-VMKeyProtector", NewLocalKeyProtector=True)
 
 
 # -- guest and evidence

@@ -9,7 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from pytest_hyperv.backends.base import PowerShellSession
-from pytest_hyperv.backends.hyperv.guest_session import GuestPowerShell, PowerShellGuest
+from pytest_hyperv.backends.hyperv.guest_session import CopyFile, GuestPowerShell, PowerShellGuest
 from pytest_hyperv.backends.hyperv.lines import GuestLines
 from pytest_hyperv.backends.hyperv.opening import Opener
 from pytest_hyperv.errors import SessionLost
@@ -20,6 +20,7 @@ from pytest_hyperv.guest import GuestSession
 class MachineView:
     """What a way into a guest may know of its machine.
 
+    ``copy_file`` copies a file of this computer into the guest through Hyper-V itself, None when this is not the host.
     ``folder`` is the machine's own on this computer, ``address`` asks for the guest's network address ("" until it has
     told one), ``watch`` raises when the machine does not live, ``why`` turns the end of a session into what happened.
     """
@@ -30,6 +31,7 @@ class MachineView:
     address: Callable[[], str]
     watch: Callable[[], None]
     why: Callable[[SessionLost], Exception]
+    copy_file: CopyFile | None = None
 
 
 class GuestAccess(Protocol):
@@ -66,7 +68,7 @@ class PowerShellAccess:
 
     def __init__(self, machine: MachineView, opener: Opener) -> None:
         self._lines = GuestLines(opener, machine.name, machine.watch)
-        self._guest = PowerShellGuest(self._lines, machine.why)
+        self._guest = PowerShellGuest(self._lines, machine.why, machine.copy_file)
         self.open, self.drop, self.close = self._lines.open, self._lines.drop, self._lines.close
 
     @property

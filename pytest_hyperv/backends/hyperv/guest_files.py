@@ -65,6 +65,13 @@ def read(line: Line, path: str, timeout: float) -> Iterator[bytes]:
         _require(path, there.Sha256 == digest.hexdigest(), "it changed while it was copied")
 
 
+def require_digest(line: Line, path: str, digest: str, timeout: float) -> None:
+    """Raise CopyError when a guest's file does not have this digest ("sha256:...")."""
+    with _told(path):
+        there = line.control(Script(text(line.get_script), Path=path, Offset=0, Digest=True), timeout=timeout).one
+    _require(path, f"sha256:{there.Sha256}" == digest, "what arrived differs from what was sent")
+
+
 def _portions(data: Iterable[bytes]) -> Iterator[list[bytes]]:
     """Pieces gathered to calls of at most `CALL_BYTES`; an empty file is one call without a piece."""
     waiting: list[bytes] = []

@@ -7,7 +7,7 @@ import time
 from uuid import UUID
 
 from pytest_hyperv.backends.base import Checkpoint, GuestCrash, MachineState, PowerShellSession
-from pytest_hyperv.backends.hyperv import cmdlets, screen
+from pytest_hyperv.backends.hyperv import cmdlets, moving, screen
 from pytest_hyperv.backends.hyperv.console import Console
 from pytest_hyperv.backends.hyperv.guest_access import AccessFactory, MachineView
 from pytest_hyperv.backends.hyperv.host import HypervHost
@@ -15,7 +15,7 @@ from pytest_hyperv.backends.hyperv.places import Place
 from pytest_hyperv.backends.hyperv.points import Points
 from pytest_hyperv.backends.hyperv.power import Power
 from pytest_hyperv.backends.hyperv.removal import remove_machine, settled
-from pytest_hyperv.errors import CmdletError, MachineStateError, SessionLost
+from pytest_hyperv.errors import CmdletError, CopyError, MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.spec import MachineSpec
@@ -44,7 +44,15 @@ class HypervMachine:
         self._power = Power(host, ident, record.name)
         self._points = Points(host, ident)
         self._guest = access(
-            MachineView(ident, record.name, record.folder, lambda: self.address, self._power.watch, self._power.why)
+            MachineView(
+                ident,
+                record.name,
+                record.folder,
+                lambda: self.address,
+                self._power.watch,
+                self._power.why,
+                self.copy_from_host if host.road.is_local else None,
+            )
         )
         self._console = Console(host, f"{record.name}-com1", record.folder / "console.log", wanted=console)
         self._lock = threading.RLock()
@@ -95,6 +103,13 @@ class HypervMachine:
     def why(self, lost: SessionLost) -> Exception:
         """What really ended a session: the guest's death, when that is what happened."""
         return self._power.why(lost)
+
+    def copy_from_host(self, source: str, target: str, timeout: float) -> None:
+        """A file of the host into the guest, through the guest service interface. Raises CopyError."""
+        try:
+            self._host.do(cmdlets.file_copied(self._ident, source, target), timeout=timeout)
+        except CmdletError as error:
+            raise CopyError(f"{source} could not be copied to {target}: {error.message}", path=target) from error
 
     # -- power
 
@@ -213,6 +228,14 @@ class HypervMachine:
         else:
             self._power.stay_off(way)
             settled(self._host, self._ident)
+
+    def export(self, folder: str) -> str:
+        """Write the machine with its disks and checkpoints below a folder of the host: the path of its configuration.
+
+        See ``HypervBackend.imported``. Raises CmdletError.
+        """
+        with self._lock:
+            return moving.export(self._host, self._ident, self.name, folder)
 
     # -- evidence
 

@@ -44,6 +44,14 @@ OPTIONS = {
 
 
 @dataclass(frozen=True)
+class SshLogin:
+    """An account of a guest and the file with its private key."""
+
+    user: str
+    key: Path
+
+
+@dataclass(frozen=True)
 class SshTarget:
     """One guest's account. ``known_hosts`` is the machine's own file, in which its key is noted under ``alias``.
 

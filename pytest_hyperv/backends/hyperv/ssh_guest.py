@@ -37,10 +37,11 @@ PUT = """
 mkdir -p -- "${1:-/}" && umask 077 && cat > "$2" || { code=$?; rm -f -- "$2"; exit "$code"; }
 if [ "$(tail -c 32 -- "$2" | tr -d '\\0')" = "$5" ]; then
   truncate -s -32 -- "$2" && chmod -- "$4" "$2" && mv -fT -- "$2" "$3" && exit
+  rm -f -- "$2"
 else
+  rm -f -- "$2"
   echo 'not all of it arrived' >&2
 fi
-rm -f -- "$2"
 exit 1
 """
 """Arguments: folder, temporary file, file, mode, the 32 characters that follow the file's bytes: standard input ends
@@ -134,7 +135,10 @@ class SshGuest(PosixGuest):
             self._done_with(process)
 
     def write_file(self, path: str, data: Iterable[bytes], *, mode: int, timeout: float) -> None:
-        """Put a file in place whole or not at all, folders above it included. Raises CopyError."""
+        """Put a file in place whole or not at all, folders above it included. Raises CopyError.
+
+        A connection that is lost meanwhile may leave a part of it beside the place, named ``.pytest-hyperv.*``.
+        """
         folder, slash, _ = path.rpartition("/")
         temporary = f"{folder}{slash}.pytest-hyperv.{secrets.token_hex(6)}"
         end = secrets.token_hex(16)
