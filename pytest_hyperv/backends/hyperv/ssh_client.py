@@ -25,6 +25,7 @@ OPTIONS = {
     "PreferredAuthentications": "publickey",
     "StrictHostKeyChecking": "accept-new",
     "GlobalKnownHostsFile": "none",
+    "HashKnownHosts": "no",
     "UpdateHostKeys": "no",
     "CheckHostIP": "no",
     "RequestTTY": "no",

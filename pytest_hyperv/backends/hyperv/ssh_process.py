@@ -14,7 +14,7 @@ from typing import IO
 
 from pytest_hyperv.backends.hyperv.line import NeverSent
 from pytest_hyperv.backends.hyperv.ssh_client import SshTarget
-from pytest_hyperv.backends.hyperv.ssh_wrapper import ENDED, REFUSED, RUNS, Marked, wrapped
+from pytest_hyperv.backends.hyperv.ssh_wrapper import BEGINS, ENDED, REFUSED, RUNS, Marked, wrapped
 from pytest_hyperv.errors import AccessDenied, CommandFailed, CommandTimeout, HostError, HypervError, SessionLost
 from pytest_hyperv.posix_guest import KILL_TREE
 
@@ -53,7 +53,7 @@ class SshProcess:
         self._marked = Marked()
         self._pieces: queue.Queue[tuple[int, bytes] | None] = queue.Queue(QUEUE)
         self._begun, self._over, self._cut = threading.Event(), threading.Event(), threading.Event()
-        self._group = ""
+        self._there, self._group = False, ""
         self._code: int | None = None
         self._refused = ""
         self._failure: Exception | None = None
@@ -167,14 +167,17 @@ class SshProcess:
         if number == 1:
             self._pass_on(1, data)
             return
-        plain, said = self._marked.split(data)
-        self._pass_on(2, plain)
-        for line in said:
-            self._hear(line)
+        for piece in self._marked.split(data):
+            if isinstance(piece, str):
+                self._hear(piece)
+            else:
+                self._pass_on(2, piece)
 
     def _hear(self, line: str) -> None:
         word, _, rest = line.partition(" ")
-        if word == RUNS:
+        if word == BEGINS:
+            self._there = True
+        elif word == RUNS:
             self._group = rest
             self._begun.set()
         elif word == REFUSED:
@@ -194,7 +197,7 @@ class SshProcess:
     def _pass_on(self, number: int, data: bytes) -> None:
         if number == 2:
             self._errors = (self._errors + data)[-TAIL:]
-            if not self._group:
+            if not self._there:
                 return
         while data and not self._cut.is_set():
             try:
@@ -228,7 +231,7 @@ class SshProcess:
         """What the client said when it ended without the program."""
         words = self._errors.decode("utf-8", "replace").strip() or f"ssh returned {self._ssh.returncode}"
         where = f"{self._target.alias} at {self._target.host}"
-        if self._group:
+        if self._there:
             return self._explained(SessionLost(f"the SSH connection to {where} was lost: {words}"))
         if DENIED in words:
             return AccessDenied(

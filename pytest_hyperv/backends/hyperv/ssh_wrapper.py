@@ -2,7 +2,8 @@
 
 A server without a terminal leaves what it started alone when the connection ends, and ``ssh`` returns 255 both for its
 own failures and for a program that does. So the program gets a session of its own, which is ended with the connection,
-and the script says when it began and how it ended, in lines under a mark nobody else knows.
+and the script says when it began and how it ended, in lines under a mark nobody else knows: what comes before the first
+one is the client's own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_hyperv.errors import CommandFailed
 from pytest_hyperv.posix_guest import KILL_TREE
@@ -19,12 +20,13 @@ LONGEST = 30_000 if os.name == "nt" else 120_000
 """Bytes of a command: Windows takes lines of 32,767 characters; Linux, 128 KiB as one argument of the guest's shell."""
 
 SEPARATOR = "\x1e"
-RUNS, ENDED, REFUSED = "runs", "ended", "refused"
+BEGINS, RUNS, ENDED, REFUSED = "begins", "runs", "ended", "refused"
 
 SCRIPT = """
 mark=$1 folder=$2 search=${3:-$PATH} program=$4 killer=$5; shift 5
 exec 3<&0 4>&2 2>/dev/null
 say() { printf '\\036%s %s\\n' "$mark" "$*" >&4; }
+say begins
 refuse() { say refused "$@"; exit 0; }
 [ -z "$folder" ] || cd -- "$folder" || refuse "there is no folder $folder to run it in"
 runnable() { [ -f "$1" ] && [ -x "$1" ]; }
@@ -63,23 +65,23 @@ class Marked:
         self._begin = f"{SEPARATOR}{self.mark} ".encode()
         self._held = b""
 
-    def split(self, data: bytes) -> tuple[bytes, list[str]]:
-        """What the program wrote, and what the script said; what may be the beginning of a line of it is held back."""
+    def split(self, data: bytes) -> Iterator[bytes | str]:
+        """What the program wrote, and as text what the script said; the beginning of a line of it is held back."""
         self._held += data
-        plain, said = b"", list[str]()
         while True:
             before, begin, rest = self._held.partition(self._begin)
             if not begin:
                 keep = self._beginning_in(before)
                 self._held = before[len(before) - keep :]
-                return plain + before[: len(before) - keep], said
-            plain += before
+                yield before[: len(before) - keep]
+                return
+            yield before
             line, newline, after = rest.partition(b"\n")
             if not newline:
                 self._held = begin + rest
-                return plain, said
-            said.append(line.decode("utf-8", "replace"))
+                return
             self._held = after
+            yield line.decode("utf-8", "replace")
 
     def rest(self) -> bytes:
         """What was held back, once nothing more comes."""

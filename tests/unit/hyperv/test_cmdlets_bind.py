@@ -86,7 +86,6 @@ CALLS: dict[str, Callable[[], Runnable]] = {
     "imported": lambda: cmdlets.imported("D:\\export\\x.vmcx", FOLDER),
     "addresses": lambda: cmdlets.addresses(IDENT),
     "file_copied": lambda: cmdlets.file_copied(IDENT, "C:\\a.txt", "C:\\b\\a.txt"),
-    "nmi": lambda: cmdlets.nmi(IDENT),
     "events": lambda: cmdlets.events(["Microsoft-Windows-Hyper-V-Worker-Admin"], [18590, 18560], SINCE),
     **{f"created: {kind}": partial(created, spec) for kind, spec in SPECS.items()},
     **{f"configured: {kind}": partial(configured, spec) for kind, spec in SPECS.items()},
