@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.conformance import scripts as suite
+from tests.conformance import windows
+from tests.hvsim.guest.answers import answer_for
 from tests.hvsim.guest.language import read
 from tests.hvsim.guest.reader import ScriptError
 from tests.hvsim.guest.trial import Guest, make_trial
@@ -205,6 +207,19 @@ def test_everything_carries_the_notes_of_remoting(guest: Guest) -> None:
         guest.ps("1; 'text'; Get-Service EventLog")
     assert len(seen) >= 4
     assert all(names >= values.REMOTING_PROPERTIES for names in seen)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        value
+        for place in (suite, windows)
+        for name, value in vars(place).items()
+        if name.isupper() and isinstance(value, str)
+    ],
+)
+def test_every_script_of_the_conformance_suite_is_understood(script: str) -> None:
+    assert answer_for(script) is not None or read(script).statements
 
 
 def test_a_script_that_cannot_be_read_says_where() -> None:

@@ -21,6 +21,8 @@ from tests.hvsim.host.options import HostOptions
 from tests.hvsim.host.state import Fault, Switch, World
 from tests.hvsim.host.switches import addresses
 
+BOOT = "(Get-CimInstance Win32_OperatingSystem).LastBootUpTime.ToUniversalTime().Ticks"
+
 
 @pytest.fixture
 def trial(tmp_path: Path) -> Trial:
@@ -99,9 +101,12 @@ def test_planned_faults_of_the_opening(trial: Trial) -> None:
 
 def test_a_fresh_guest_of_a_rough_host_refuses_its_own_password_for_a_moment(tmp_path: Path) -> None:
     trial = make_trial(tmp_path / "host", HostOptions(field=True, speed=1.0, boot=100.0))
+    with trial.changed() as (_, vm):
+        assert vm.login_at > vm.direct_at
+        vm.login_at += 100
     with trial.process() as session:
         assert refusal(trial, session).message.endswith("The credential is invalid.")
-        trial.host.advance(200)
+        trial.host.advance(400)
         assert session.call(trial.opening(), timeout=TIMEOUT).one.PSEdition == "Desktop"
 
 
@@ -235,12 +240,12 @@ def test_a_standard_checkpoint_brings_disk_and_memory_back(trial: Trial, guest: 
 
 
 def test_the_guest_goes_down_and_comes_back_by_itself(trial: Trial, guest: Guest) -> None:
-    boot = guest.ps(windows.BOOT).one
+    boot = guest.ps(BOOT).one
     guest.run("shutdown.exe", "/r", "/t", "0").check()
     assert guest.outer("1").errors
     trial.host.advance(trial.host.options.boot + 1)
     with trial.guest() as later:
-        assert later.ps(windows.BOOT).one > boot
+        assert later.ps(BOOT).one > boot
         later.ps("Stop-Computer -Force")
         trial.host.advance(10)
         with trial.changed() as (_, vm):

@@ -1,4 +1,4 @@
-"""Records of a session inside a session are of the classes, and have the properties, that the vendor's engine gave them."""
+"""Records of a session inside a session have the classes and the properties that the vendor's engine gave them."""
 
 from __future__ import annotations
 
