@@ -27,10 +27,11 @@ while [ "$found" ]; do
     case $all in *" $parent "*|*" $session "*) all="$all$pid "; found=1; kill -STOP "$pid" 2>/dev/null;; esac
   done
 done
-kill -KILL $all 2>/dev/null
+kill -KILL ${all#" $1 "} "$1" 2>/dev/null
 """
 """Kills the process $1, its descendants, and its session if it leads one; stopped first so that none forks away.
 
+It comes last, so that whoever waits for its end finds all of them gone.
 Built-ins only: forks are slow.
 """
 
