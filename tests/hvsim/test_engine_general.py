@@ -199,6 +199,8 @@ def test_commands_can_be_looked_up(session: Session) -> None:
         ("Get-VM", "Hyper-V", "Cmdlet"),
         ("Out-Null", "Microsoft.PowerShell.Core", "Cmdlet"),
     ]
+    interactive = ["Out-Default", "Exit-PSSession", "Measure-Object", "Select-Object", "Get-Command", "prompt"]
+    assert len(session.call(Command("Get-Command", Name=interactive)).output) == len(interactive)
     assert session.run(Command("Get-Command", Name="Get-Bogus")).errors[0].error_id.startswith("CommandNotFound")
 
 

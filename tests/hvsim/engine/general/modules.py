@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from tests.hvsim.contract import CommandContract, Contract
 from tests.hvsim.engine.general.comparison import wildcard
+from tests.hvsim.engine.general.undocumented import UNDOCUMENTED
 from tests.hvsim.engine.invocation import Invocation, ProcessState
 from tests.hvsim.engine.values import EnumValue
 from tests.hvsim.host.failures import HostFailure
@@ -58,11 +59,9 @@ def get_module(inv: Invocation) -> Iterator[object]:
 
 def get_command(inv: Invocation) -> Iterator[object]:
     """Commands by name, verb, noun or module."""
-    commands = [
-        command
-        for command in Contract.load(inv.host.options.version).commands
-        if command.module in _installed(inv.host)
-    ]
+    documented = Contract.load(inv.host.options.version).commands
+    installed = {"", *_installed(inv.host)}
+    commands = [command for command in (*documented, *UNDOCUMENTED.values()) if command.module in installed]
     modules, names = inv.value("Module"), inv.value("Name")
     if modules is not None:
         commands = [command for command in commands if _fits(command.module, modules)]
