@@ -13,11 +13,14 @@ from pytest_hyperv.progress import Silent
 from tests.conformance.conftest import pytest_configure as pytest_configure  # the suite's marker, to read its modules
 from tests.conformance_roads.suite import SuiteRun, run_suite
 from tests.hvsim.creation import make_host
+from tests.hvsim.host.inventory import left_over
 from tests.hvsim.host.options import HostOptions
 
 IMAGE = "windows-simulated"
 ACCOUNT = "CONFORMANCE_GUEST"
 """The variable with the account of the guests."""
+MACHINES = r"C:\Users\Public\Documents\Hyper-V\Virtual Hard Disks\pytest-hyperv\machines"
+"""Where the files of machines lie."""
 WORKERS = 3
 """The simulated host mostly waits, as a real one would."""
 OPTIONS = HostOptions(edition="client", speed=4.0, boot=6.0, merge=1.0)
@@ -48,6 +51,10 @@ class Road:
         ]
         account = f"{OPTIONS.user}:{OPTIONS.password}"
         return run_suite(self.folder, arguments, {ACCOUNT: account, **environment})
+
+    def left(self) -> list[str]:
+        """What of machines is left on the host, in words."""
+        return left_over(self.folder / "host", MACHINES)
 
 
 @pytest.fixture(scope="module")
