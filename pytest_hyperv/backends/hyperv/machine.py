@@ -124,6 +124,7 @@ class HypervMachine:
                 )
             self.power_on()
             self.await_ready(timeout)
+            self.verify_ready()
 
     def power_on(self) -> None:
         """Start, without waiting for the guest."""

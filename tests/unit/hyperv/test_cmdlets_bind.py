@@ -63,7 +63,7 @@ CALLS: dict[str, Callable[[], Runnable]] = {
     "child_disk": lambda: cmdlets.child_disk(DISK, "C:\\golden.vhdx"),
     "new_protector": lambda: cmdlets.new_protector(IDENT),
     "renamed": lambda: cmdlets.renamed(IDENT, "another", "a note"),
-    "service": lambda: cmdlets.service(IDENT, cmdlets.SHUTDOWN),
+    "service": lambda: cmdlets.service(IDENT, cmdlets.GUEST_FILES),
     "started": lambda: cmdlets.started(IDENT),
     "now": cmdlets.now,
     "turned_off": lambda: cmdlets.turned_off(IDENT),
