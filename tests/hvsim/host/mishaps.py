@@ -8,7 +8,7 @@ from tests.hvsim.host.crashes import bugcheck, fill_disk, triple_fault, worker_d
 from tests.hvsim.host.failures import state_conflict
 from tests.hvsim.host.machines import VirtualMachine, new_id
 from tests.hvsim.host.power import start
-from tests.hvsim.host.state import Event, Fault, Job, World
+from tests.hvsim.host.state import Fault, Job, World
 from tests.hvsim.host.states import OCCUPIES_MEMORY, StateName
 from tests.hvsim.host.strikes import field_strikes, strike
 
@@ -70,8 +70,7 @@ def reboot_host(world: World) -> None:
     world.jobs.clear()
     world.mounted.clear()
     world.processes.clear()
-    world.records += 1
-    world.events.append(Event("System", 6005, world.now, "The Event log service was started.", 4, "", world.records))
+    world.note("System", 6005, "The Event log service was started.")
     for vm in world.machines.values():
         if vm.settings.start_action == "Start" or (vm.settings.start_action == "StartIfRunning" and vm in was_running):
             start(world, vm)

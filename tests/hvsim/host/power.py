@@ -262,9 +262,9 @@ HALT_EVENTS = {
 def _ended(world: World, vm: VirtualMachine, cause: str) -> None:
     mark_dead(vm)
     number, words = HALT_EVENTS[cause]
-    world.log(WORKER_LOG, number, vm, f"'{vm.name}' {words}")
+    event = world.log(WORKER_LOG, number, vm, f"'{vm.name}' {words}")
     if field_strikes(world, "late-event"):
-        world.events[-1].time = world.now + LATE
+        event.time = world.now + LATE
     _release_late(world, vm)
     if cause != "turned off":
         remove_automatic(world, vm)

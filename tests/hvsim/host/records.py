@@ -17,14 +17,15 @@ UNSAVED = {"saved": False}
 
 def encode(value: object) -> Any:
     """`value` as JSON data: dataclasses become objects, tuples lists."""
-    if value is None or type(value) in PLAIN:
+    kind = type(value)
+    if value is None or kind in PLAIN:
         return value
-    if dataclasses.is_dataclass(value):
-        return {name: encode(getattr(value, name)) for name in _saved(typing.cast(Hashable, type(value)))}
     if isinstance(value, dict):
         return {key: encode(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [encode(item) for item in value]
+    if names := _saved(typing.cast(Hashable, kind)):
+        return {name: encode(getattr(value, name)) for name in names}
     return value
 
 
@@ -36,6 +37,8 @@ def decode(kind: type[Record], data: Any) -> Record:
 
 @cache
 def _saved(kind: Any) -> tuple[str, ...]:
+    if not dataclasses.is_dataclass(kind):
+        return ()
     return tuple(field.name for field in dataclasses.fields(kind) if field.metadata.get("saved", True))
 
 

@@ -17,7 +17,7 @@ from tests.hvsim.host.machines import Readiness, VirtualMachine, guest_now, read
 from tests.hvsim.host.options import HostOptions
 from tests.hvsim.host.records import decode, encode
 from tests.hvsim.host.settling import settle
-from tests.hvsim.host.state import Event, Fault, World
+from tests.hvsim.host.state import Event, Fault, World, append_events
 from tests.hvsim.host.switches import first_switches
 
 __all__ = [
@@ -102,6 +102,9 @@ class SimHost:
         return world, before
 
     def _save(self, world: World, before: Loaded) -> None:
+        if world.fresh_events:
+            append_events(self.folder, world.fresh_events)
+            world.fresh_events = []
         data = encode(world)
         unmoved = json.dumps({**data, "now": before.now, "as_of": before.as_of}, separators=(",", ":"))
         if unmoved == before.text:
