@@ -16,12 +16,15 @@ from typing import Any
 
 from benchmarks.simulated import IMAGE, SimulatedLab, ensure_state, open_backend
 from pytest_hyperv.backends.hyperv.host import HypervHost, Road
+from pytest_hyperv.backends.hyperv.scripts import text
 from pytest_hyperv.psrp.calls import Call, Command, Runnable
 from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.spec import MachineSpec
 from tests.hvsim.host.options import HostOptions
 
 TARGETS = {"create": 3, "reset": 2, "guest command": 1}
+PROBES = (text("open-session"), text("session-state"))
+"""Opening a session is the last rung of readiness: it is tried until the guest takes one."""
 LOOKING = ("Get-", "Test-", "Select-", "Where-")
 
 
@@ -41,9 +44,12 @@ class Tally:
 
 
 def looks(what: Runnable) -> bool:
-    """Whether a call only asks."""
+    """Whether a call only asks, or probes whether the guest is ready."""
     stages = [stage for statement in Call(what).statements for stage in statement.stages]
-    return all(isinstance(each, Command) and each.name.rpartition("\\")[2].startswith(LOOKING) for each in stages)
+    return all(
+        each.name.rpartition("\\")[2].startswith(LOOKING) if isinstance(each, Command) else each.text in PROBES
+        for each in stages
+    )
 
 
 class CountingRoad:

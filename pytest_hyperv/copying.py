@@ -24,7 +24,7 @@ def copy_in(session: GuestSession, source: Path, target: str, timeout: float) ->
         target = target.rstrip("/\\") + _separator(target) + name
     if source.is_dir():
         copy_tree_in(session, source, target, timeout)
-    else:
+    elif not session.take_file(source, target, timeout=timeout):
         session.write_file(target, _pieces(source), mode=source.stat().st_mode & 0o777, timeout=timeout)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 from pytest_hyperv.errors import CommandFailed
@@ -161,6 +162,13 @@ class GuestSession(Protocol):
 
     def write_file(self, path: str, data: Iterable[bytes], *, mode: int, timeout: float) -> None:
         """Put a file in place whole or not at all, folders above it included. Raises CopyError."""
+        ...
+
+    def take_file(self, source: Path, target: str, *, timeout: float) -> bool:
+        """Put a large file of this computer in place by a faster road than `write_file`; False when there is none.
+
+        Raises CopyError.
+        """
         ...
 
     def set_clock(self, unix_seconds: float) -> None:

@@ -1,6 +1,7 @@
 """The catalogue of golden images: sealed disks, known by name, verified before a machine is made of them.
 
-One version of an image is one folder, ``NAME/VERSION/``, with ``disk.qcow2`` (or ``disk.vhdx``) and ``image.json``.
+One version of an image is one folder, ``NAME/VERSION/``, with ``disk.qcow2`` (or ``disk.vhdx``) and ``image.json``,
+and the private key for its guests when SSH leads into them.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from pytest_hyperv.image_files import DiskFile, check, convert, digest_of, exami
 from pytest_hyperv.image_home import CURRENT, ImageHome, told_as_image_errors, write_whole
 from pytest_hyperv.progress import Progress, Task
 from pytest_hyperv.recipes import debian
-from pytest_hyperv.spec import BootTemplate, DiskFormat, GuestRoad, Image, OsFamily
+from pytest_hyperv.spec import SSH_KEY, BootTemplate, DiskFormat, GuestRoad, Image, OsFamily
 
-RECIPES = {debian.NAME: debian.build}
+RECIPES = {debian.NAME: debian.build, debian.FOR_HYPERV: debian.build_for_hyperv}
 """Images this package can build by itself."""
 
 FACTS, STAMP = "image.json", "stamp.json"
-HYPERV_ROADS = ("psdirect", "winrm")
+HYPERV_ROADS = ("psdirect", "winrm", "ssh")
 NAME_FORM = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-CREDENTIALS_FORM = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|keyring:[^/\s]+/\S+)?")
+CREDENTIALS_FORM = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|keyring:[^/\s]+/\S+|key:[A-Za-z0-9_][A-Za-z0-9_.@-]*)?")
 
 
 @dataclass(frozen=True)
@@ -98,36 +99,53 @@ class ImageStore:
             with progress.task(f"Building the golden image {name}", steps=6) as task:
                 built = recipe(folder, task)
                 task.step("converting the disk")
-                convert(DiskFile(built.disk, "raw", built.virtual_size), folder / "disk.qcow2", "qcow2", image=name)
+                format = _format_for(built.guest_road)
+                kept = DiskFile(folder / f"disk.{format}", format, built.virtual_size)
+                convert(DiskFile(built.disk, "raw", built.virtual_size), kept.path, format, image=name)
                 built.disk.unlink()
-                facts = DiskFacts("linux", "agent", secure_boot="uefi-ca", kernel=built.kernel)
-                kept = DiskFile(folder / "disk.qcow2", "qcow2", built.virtual_size)
+                facts = DiskFacts("linux", built.guest_road, built.credentials, "uefi-ca", kernel=built.kernel)
                 return self._seal(name, folder, facts, kept, task)
 
         return self._make(name, progress, make, replace=rebuild, there=self.get)
 
     def import_disk(
-        self, name: str, source: Path, facts: DiskFacts, progress: Progress, *, replace: bool = False
+        self,
+        name: str,
+        source: Path,
+        facts: DiskFacts,
+        progress: Progress,
+        *,
+        ssh_key: Path | None = None,
+        replace: bool = False,
     ) -> Image:
         """Take a disk (qcow2, VHDX or raw, told by its content) into the store as a file of its own.
 
+        ``ssh_key`` is the file with the private key of ``facts.credentials`` "key:USER", which is copied too.
         It is a VHDX for guests that only Hyper-V's roads reach, and a qcow2 file for all others.
         """
         _require_name(name)
         if not CREDENTIALS_FORM.fullmatch(facts.credentials):
             raise ImageError(
                 f"The credentials of image {name} must be a reference, not a secret.",
-                hint="Write env:NAME for an environment variable, or keyring:SERVICE/USER.",
+                hint="Write env:NAME for an environment variable, keyring:SERVICE/USER, or key:USER.",
+                image=name,
+            )
+        if (ssh_key is not None) != facts.credentials.startswith("key:"):
+            raise ImageError(
+                f"Credentials key:USER and the file with that key belong together (image {name}).",
+                hint="Write --road ssh --credentials key:USER --ssh-key FILE.",
                 image=name,
             )
         disk = examine(source, image=name)
-        format: DiskFormat = "vhdx" if facts.guest_road in HYPERV_ROADS else "qcow2"
+        format = _format_for(facts.guest_road)
 
         def make(folder: Path) -> Image:
             with progress.task(f"Importing {source.name} as image {name}", steps=2) as task:
                 task.step(f"taking in the {disk.format} disk")
                 kept = DiskFile(folder / f"disk.{format}", format, round_up(disk.virtual_size))
                 convert(disk, kept.path, format, image=name)
+                if ssh_key is not None:
+                    shutil.copyfile(ssh_key, folder / SSH_KEY)
                 return self._seal(name, folder, facts, kept, task)
 
         return self._make(name, progress, make, replace=replace, there=_already_there)
@@ -204,10 +222,10 @@ class ImageStore:
         digest = digest_of(disk.path)
         created = datetime.now(UTC).isoformat(timespec="seconds")
         image = Image(name, folder, digest, disk.virtual_size, created=created, format=disk.format, **asdict(facts))
-        kept = {disk.path.name, "kbuild.tar"}
+        kept = {disk.path.name: 0o400, "kbuild.tar": 0o400, SSH_KEY: 0o600}
         for path in folder.iterdir():
             if path.name in kept:
-                path.chmod(0o400)
+                path.chmod(kept[path.name])
             elif path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -238,6 +256,10 @@ class ImageStore:
         return ImageError(
             f"The image {name} is damaged: {what}.", hint=f"Make it again: pytest-hyperv images {again}", image=name
         )
+
+
+def _format_for(road: GuestRoad) -> DiskFormat:
+    return "vhdx" if road in HYPERV_ROADS else "qcow2"
 
 
 def _require_name(name: str) -> None:

@@ -31,6 +31,9 @@ DiskFormat = Literal["qcow2", "vhdx", "raw"]
 GuestRoad = Literal["agent", "psdirect", "winrm", "ssh"]
 """How commands reach a guest of an image: QEMU's agent, PowerShell Direct, or the network."""
 
+SSH_KEY = "ssh_key"
+"""Name of the file with the private key that an image carries."""
+
 
 @dataclass(frozen=True)
 class MachineSpec:
@@ -68,9 +71,9 @@ class Image:
     """A sealed golden disk and its facts.
 
     ``digest`` is "sha256:..." of the disk file, ``virtual_size`` the bytes a guest sees, ``guest_road`` how commands
-    reach the guest, ``credentials`` a reference such as "env:NAME" or "keyring:service/user" and never a secret,
-    ``secure_boot`` the template it boots under, ``kernel`` its Linux kernel's release ("" for others), ``created`` an
-    ISO time, ``format`` that of the disk file.
+    reach the guest, ``credentials`` a reference such as "env:NAME" or "keyring:service/user" and never a secret
+    ("key:USER" for the key beside the disk), ``secure_boot`` the template it boots under, ``kernel`` its Linux kernel's
+    release ("" for others), ``created`` an ISO time, ``format`` that of the disk file.
     """
 
     name: str
@@ -90,3 +93,8 @@ class Image:
     def disk(self) -> Path:
         """The disk, a file that stands alone."""
         return self.folder / f"disk.{self.format}"
+
+    @property
+    def ssh_key(self) -> Path:
+        """The private key of the guest's account, there when ``credentials`` is "key:USER"."""
+        return self.folder / SSH_KEY

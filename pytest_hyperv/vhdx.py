@@ -5,6 +5,7 @@ Layout: [MS-VHDX], sections 2.2 (file type, region table) and 2.6 (metadata).
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,13 +32,13 @@ class VhdxFacts:
 def examine_vhdx(path: Path) -> VhdxFacts:
     """The facts of a VHDX file. Raises ValueError when it is damaged or none."""
     with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
 
         def read(offset: int, length: int) -> bytes:
-            file.seek(offset)
-            data = file.read(length)
-            if len(data) != length:
+            if offset + length > end:
                 raise ValueError("it is cut short")
-            return data
+            file.seek(offset)
+            return file.read(length)
 
         if read(0, len(MAGIC)) != MAGIC:
             raise ValueError("it is no VHDX file")
@@ -63,8 +64,11 @@ def _regions(table: bytes) -> dict[UUID, tuple[int, int]]:
 
 
 def _items(table: bytes) -> dict[UUID, int]:
-    signature, count = struct.unpack_from("<8s2xH", table)
-    if signature != b"metadata" or count > LARGEST_TABLE:
+    try:
+        signature, count = struct.unpack_from("<8s2xH", table)
+        entries = [struct.unpack_from("<16sI", table, 32 + 32 * number) for number in range(count)]
+    except struct.error:
+        raise ValueError("its metadata table is damaged") from None
+    if signature != b"metadata":
         raise ValueError("its metadata table is damaged")
-    entries = (struct.unpack_from("<16sI", table, 32 + 32 * number) for number in range(count))
     return {UUID(bytes_le=ident): offset for ident, offset in entries}

@@ -64,7 +64,13 @@ def build(store: ImageStore, name: str, rebuild: bool, as_json: bool) -> None:
     "--credentials",
     default="",
     metavar="REFERENCE",
-    help="Where the guest's user and password are: env:NAME or keyring:SERVICE/USER. Never the password itself.",
+    help="Where the guest's user and password are: env:NAME or keyring:SERVICE/USER. Never the password itself. "
+    "key:USER for an account that the file --ssh-key opens.",
+)
+@click.option(
+    "--ssh-key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="File with the private key for --road ssh; the image keeps a copy.",
 )
 @click.option(
     "--secure-boot",
@@ -83,6 +89,7 @@ def import_image(
     os_family: OsFamily,
     road: GuestRoad | None,
     credentials: str,
+    ssh_key: Path | None,
     secure_boot: BootTemplate | None,
     powershell: bool | None,
     kernel: str,
@@ -99,7 +106,7 @@ def import_image(
         powershell=windows if powershell is None else powershell,
         kernel=kernel,
     )
-    _told(store.import_disk(name, disk, facts, progress_here(), replace=replace), as_json)
+    _told(store.import_disk(name, disk, facts, progress_here(), ssh_key=ssh_key, replace=replace), as_json)
 
 
 @command.command()

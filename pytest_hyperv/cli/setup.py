@@ -36,6 +36,7 @@ PACKAGES = (
     Package("fdisk", "partitions the image"),
     Package("mtools", "fills its EFI system partition"),
     Package("e2fsprogs", "fills its root file system"),
+    Package("openssh-client", "makes the key of the image for Hyper-V, and reaches its guests"),
     Package("gcc", "compiles kernel modules for the guest"),
     Package("libc6-dev", "compiles kernel modules for the guest"),
     Package("make", "compiles kernel modules for the guest"),

@@ -17,6 +17,7 @@ class PowerShellResult:
 
     ``failure`` is the error that ended the call, None when it ran to its end; it is the last of ``errors`` too.
     ``exit_code`` is the number given to ``exit``; without one 0, or 1 when the call was ended by an error or stopped.
+    By way of a Hyper-V host, the code of the last program counts where there was no ``exit``.
     """
 
     output: list[Any] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Build the golden image ``debian-12`` from nothing but Debian's packages."""
+"""Build the golden image ``debian-12``, or the one for Hyper-V, from nothing but Debian's packages."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -17,12 +17,14 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from pytest_hyperv.errors import ImageError
 from pytest_hyperv.programs import find_program, run_program
 from pytest_hyperv.progress import Task
+from pytest_hyperv.recipes import ssh_server
 from pytest_hyperv.recipes.disk import DiskPlan, make_disk
 from pytest_hyperv.recipes.guest_files import KERNEL_OPTIONS, SOURCES, guest_tree
 from pytest_hyperv.recipes.kbuild import pack_kbuild
-from pytest_hyperv.spec import GIB
+from pytest_hyperv.spec import GIB, SSH_KEY, GuestRoad
 
 NAME = "debian-12"
+FOR_HYPERV = "debian-12-hyperv"
 SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
 MIRROR = "http://deb.debian.org/debian"
 MIRROR_VARIABLE = "PYTEST_HYPERV_MIRROR"
@@ -71,6 +73,18 @@ class Built:
     disk: Path
     virtual_size: int
     kernel: str
+    guest_road: GuestRoad = "agent"
+    credentials: str = ""
+
+
+@dataclass(frozen=True)
+class _Flavour:
+    """What one image has beyond the other: packages, files by their paths in the guest, and hooks of mmdebstrap."""
+
+    name: str
+    packages: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    hooks: tuple[str, ...] = ()
 
 
 def build(folder: Path, task: Task) -> Built:
@@ -78,13 +92,25 @@ def build(folder: Path, task: Task) -> Built:
 
     Announces four steps. As root it needs no name space; any other user needs sub-uids (subuid(5)).
     """
+    return _build(_Flavour(NAME), folder, task)
+
+
+def build_for_hyperv(folder: Path, task: Task) -> Built:
+    """The same with an SSH server, and its private key in ``folder``: Hyper-V has no agent's port into a guest."""
+    public = ssh_server.make_key(folder / SSH_KEY, image=FOR_HYPERV)
+    hooks = (ssh_server.NO_HOST_KEYS,)
+    flavour = _Flavour(FOR_HYPERV, ssh_server.PACKAGES, ssh_server.server_files(public), hooks)
+    return replace(_build(flavour, folder, task), guest_road="ssh", credentials=f"key:{ssh_server.USER}")
+
+
+def _build(flavour: _Flavour, folder: Path, task: Task) -> Built:
     prefix = _namespace()
     with _scratch(folder, prefix) as scratch:
         task.step("downloading and installing Debian packages")
         debs = folder / "debs"
         debs.mkdir()
         tree = folder / "root.tar"
-        _bootstrap(folder, tree, debs, scratch)
+        _bootstrap(flavour, folder, tree, debs, scratch)
         task.step("unpacking the boot programs")
         root_uuid = str(uuid.uuid4())
         kernel = _kernel_of(debs)
@@ -92,10 +118,10 @@ def build(folder: Path, task: Task) -> Built:
         task.step("laying out the disk")
         disk = folder / "disk.raw"
         plan = DiskPlan(size=DISK_SIZE, root_uuid=root_uuid, boot_files=boot_files)
-        make_disk(disk, plan, tree, in_namespace=prefix, scratch=scratch, image=NAME)
+        make_disk(disk, plan, tree, in_namespace=prefix, scratch=scratch, image=flavour.name)
         tree.unlink()
         task.step("packing the kernel's build tree")
-        pack_kbuild(debs, folder / "kbuild.tar", kernel=kernel, image=NAME)
+        pack_kbuild(debs, folder / "kbuild.tar", kernel=kernel, image=flavour.name)
     return Built(disk=disk, virtual_size=DISK_SIZE, kernel=kernel)
 
 
@@ -141,13 +167,13 @@ def forget_scratch(folder: Path) -> None:
     note.unlink()
 
 
-def _bootstrap(folder: Path, tree: Path, debs: Path, scratch: Path) -> None:
+def _bootstrap(flavour: _Flavour, folder: Path, tree: Path, debs: Path, scratch: Path) -> None:
     """Install the packages into a tar file ``tree`` and fetch the boot programs and headers into ``debs``.
 
     Always in name spaces of its own, root's too: what is mounted there goes away with the processes, however they end.
     """
     contents = {
-        "guest.tar": guest_tree(),
+        "guest.tar": guest_tree(flavour.files),
         "apt.conf": _apt_settings().encode(),
         "preferences": PREFERENCES,
         "sources.list": SOURCES.encode(),
@@ -156,6 +182,7 @@ def _bootstrap(folder: Path, tree: Path, debs: Path, scratch: Path) -> None:
     for name, content in contents.items():
         files[name].write_bytes(content)
     fetch = " ".join(BOOT_PACKAGES)
+    included = ",".join([*PACKAGES, *flavour.packages])
     hooks = [
         f"--setup-hook=upload {files['apt.conf']} /etc/apt/apt.conf.d/00host",
         f"--setup-hook=upload {files['preferences']} /etc/apt/preferences.d/build",
@@ -168,9 +195,10 @@ def _bootstrap(folder: Path, tree: Path, debs: Path, scratch: Path) -> None:
         '"$1/etc/resolv.conf" "$1/etc/fstab" "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$1"/boot/System.map-*',
         '--customize-hook=rm "$1"/etc/systemd/system/*.wants/systemd-resolved.service',
         f"--customize-hook=upload {files['sources.list']} /etc/apt/sources.list",
+        *flavour.hooks,
     ]
     command = [
-        *("mmdebstrap", "--mode=unshare", "--variant=apt", "--format=tar", f"--include={','.join(PACKAGES)}"),
+        *("mmdebstrap", "--mode=unshare", "--variant=apt", "--format=tar", f"--include={included}"),
         *(f"--keyring={KEYRING}", "--dpkgopt=force-unsafe-io", f"--hook-dir={MERGED_USR}"),
         *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT),
         *hooks,

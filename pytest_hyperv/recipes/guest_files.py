@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Mapping
 
 KERNEL_OPTIONS = (
     "console=tty0 console=ttyS0,115200 net.ifnames=0 panic=0 mitigations=off audit=0 cryptomgr.notests quiet"
@@ -143,11 +144,14 @@ LINKS = {
 }
 
 
-def guest_tree() -> bytes:
-    """A tar file, owned by root throughout, to unpack over the guest's root before the kernel is installed."""
+def guest_tree(more: Mapping[str, str] | None = None) -> bytes:
+    """A tar file, owned by root throughout, to unpack over the guest's root before the kernel is installed.
+
+    ``more`` are files that one image has beyond the others, by their paths.
+    """
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tree:
-        for path, text in FILES.items():
+        for path, text in {**FILES, **(more or {})}.items():
             _add(tree, path, text.encode(), 0o644)
         for path, text in PROGRAMS.items():
             _add(tree, path, text.encode(), 0o755)

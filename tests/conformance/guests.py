@@ -80,10 +80,6 @@ class Guest(Protocol):
         """The guest's clock, in seconds since 1970 UTC."""
         ...
 
-    def boot_mark(self, vm: VirtualMachine) -> str:
-        """A text that is another after each boot, and the same until then."""
-        ...
-
     def memory(self, vm: VirtualMachine) -> int:
         """Bytes of memory that the guest uses."""
         ...

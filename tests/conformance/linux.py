@@ -67,10 +67,6 @@ class Linux:
         """The guest's clock."""
         return float(vm.run(["date", "+%s.%N"]).check().stdout)
 
-    def boot_mark(self, vm: VirtualMachine) -> str:
-        """The kernel's own id of this boot."""
-        return vm.read_text("/proc/sys/kernel/random/boot_id")
-
     def memory(self, vm: VirtualMachine) -> int:
         """Memory that the kernel manages, which is somewhat less than the machine has."""
         fields = vm.run(["grep", "MemTotal", "/proc/meminfo"]).check().stdout.split()
@@ -110,7 +106,7 @@ class Linux:
 
     def crash(self, vm: VirtualMachine) -> None:
         """The kernel's own test crash."""
-        vm.sh("echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger; sleep 60")
+        vm.sh("echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger; sleep 60").check()
 
 
 LINUX = Linux()

@@ -7,7 +7,6 @@ from pytest_hyperv import VirtualMachine
 CMD = ("cmd.exe", "/d", "/s", "/c")
 """What follows is one line of its language: not taken apart, and not quoted but as that language does."""
 CLOCK = "[DateTimeOffset]::UtcNow.ToUnixTimeMilliseconds()"
-BOOT = "(Get-CimInstance Win32_OperatingSystem).LastBootUpTime.ToUniversalTime().Ticks"
 MEMORY = "(Get-CimInstance Win32_ComputerSystem).TotalPhysicalMemory"
 PROCESSORS = "(Get-CimInstance Win32_ComputerSystem).NumberOfLogicalProcessors"
 FIRMWARE = "(Get-ComputerInfo -Property BiosFirmwareType).BiosFirmwareType.ToString()"
@@ -91,10 +90,6 @@ class Windows:
         """The guest's clock."""
         return int(vm.ps(CLOCK).check().one) / 1000
 
-    def boot_mark(self, vm: VirtualMachine) -> str:
-        """When it was booted, by its own clock."""
-        return str(vm.ps(BOOT).check().one)
-
     def memory(self, vm: VirtualMachine) -> int:
         """Memory that Windows manages."""
         return int(vm.ps(MEMORY).check().one)
@@ -134,7 +129,7 @@ class Windows:
 
     def crash(self, vm: VirtualMachine) -> None:
         """A bug check."""
-        vm.ps(CRASH)
+        vm.ps(CRASH).check()
 
 
 WINDOWS = Windows()

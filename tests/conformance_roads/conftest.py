@@ -13,13 +13,18 @@ from pytest_hyperv.progress import Silent
 from tests.conformance.conftest import pytest_configure as pytest_configure  # the suite's marker, to read its modules
 from tests.conformance_roads.suite import SuiteRun, run_suite
 from tests.hvsim.creation import make_host
+from tests.hvsim.host.inventory import left_over
 from tests.hvsim.host.options import HostOptions
 
 IMAGE = "windows-simulated"
 ACCOUNT = "CONFORMANCE_GUEST"
 """The variable with the account of the guests."""
-OPTIONS = HostOptions(edition="client", speed=1.0, boot=1.5, merge=0.3)
-"""Time passes as it does here: the suite compares clocks. A client has the Default Switch."""
+MACHINES = r"C:\Users\Public\Documents\Hyper-V\Virtual Hard Disks\pytest-hyperv\machines"
+"""Where the files of machines lie."""
+WORKERS = 3
+"""The simulated host mostly waits, as a real one would."""
+OPTIONS = HostOptions(edition="client", speed=4.0, boot=6.0, merge=1.0)
+"""Time passes so slowly that a clock that was just set is still right. A client has the Default Switch."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Road:
     def run(self, address: str, environment: dict[str, str]) -> SuiteRun:
         """The whole suite on that host, reached at ``address``."""
         arguments = [
+            f"--numprocesses={WORKERS}",
+            "--dist=loadfile",
             "--hyperv-backend=hyperv",
             f"--hyperv-host={address}",
             f"--hyperv-image={IMAGE}",
@@ -44,6 +51,10 @@ class Road:
         ]
         account = f"{OPTIONS.user}:{OPTIONS.password}"
         return run_suite(self.folder, arguments, {ACCOUNT: account, **environment})
+
+    def left(self) -> list[str]:
+        """What of machines is left on the host, in words."""
+        return left_over(self.folder / "host", MACHINES)
 
 
 @pytest.fixture(scope="module")

@@ -29,3 +29,8 @@ def test_conforms(run: SuiteRun, test: str) -> None:
 @pytest.mark.parametrize("feature", FEATURES)
 def test_shows(run: SuiteRun, feature: int) -> None:
     assert run.shown(feature), run.said[-4000:]
+
+
+def test_leaves_no_machine_behind(run: SuiteRun, road: Road) -> None:
+    assert run.cases
+    assert road.left() == []

@@ -126,7 +126,7 @@ def _not_transformed(parameter: Parameter, detail: str) -> BindingError:
 def _refuse_empty(parameter: Parameter, value: object) -> None:
     """A parameter that is mandatory in any set takes no null, no empty text and no empty array."""
     parts = items(value) if parameter.element_type is not None else None
-    if value is None or (parts is not None and None in parts and parameter.element_type not in VALUE_TYPES):
+    if value is None or (parameter.element_type not in VALUE_TYPES and any(part is None for part in parts or ())):
         raise _not_allowed(parameter, "Null")
     if (parameter.type == "String" and value == "") or (parameter.type == "String[]" and "" in (parts or ())):
         raise _not_allowed(parameter, "EmptyString")

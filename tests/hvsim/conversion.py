@@ -81,7 +81,7 @@ def convert(value: object, kind: str, enums: Mapping[str, tuple[str, ...]]) -> o
         return _to_number(value, kind)
     if isinstance(value, bool | datetime):
         raise _failed_cast(value, kind, f"Invalid cast from '{net_type(value)}' to '{full_name(kind)}'.")
-    if isinstance(value, int) and kind in FROM_TICKS:
+    if isinstance(value, int) and value in INTEGERS["Int64"] and kind in FROM_TICKS:
         return FROM_TICKS[kind](value)
     if isinstance(value, str | int | float) and kind in FROM_TEXT:
         return FROM_TEXT[kind](net_text(value))
@@ -199,6 +199,13 @@ def _to_date(value: str) -> datetime:
         raise _failed_cast(value, "DateTime", str(failure)) from None
 
 
+def _ticks_to_date(ticks: int) -> datetime:
+    try:
+        return date_from_ticks(ticks)
+    except CastFailure as failure:
+        raise _failed_cast(ticks, "DateTime", str(failure)) from None
+
+
 def _to_char(value: str) -> str:
     if len(value) != 1:
         raise _failed_cast(value, "Char", "String must be exactly one character long.")
@@ -220,5 +227,5 @@ FROM_TEXT: Mapping[str, Callable[[str], object]] = {
 }
 """Types that a text is parsed to; a number is first written as text."""
 
-FROM_TICKS: Mapping[str, Callable[[int], object]] = {"TimeSpan": TimeSpan, "DateTime": date_from_ticks}
+FROM_TICKS: Mapping[str, Callable[[int], object]] = {"TimeSpan": TimeSpan, "DateTime": _ticks_to_date}
 """Types made from a whole number of 100 ns."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ UTILITY = (
     *("Measure-Object", "New-Guid", "New-Object", "Out-String", "Select-Object", "Set-Date", "Set-Variable"),
     *("Sort-Object", "Start-Sleep", "Write-Error", "Write-Output", "Write-Progress", "Write-Verbose", "Write-Warning"),
 )
+PROVIDER = re.compile(r"(?P<set>\S.*?)\s+-\s+(?P<provider>.+ providers?)")
 
 
 def windows_powershell_module(cmdlet: str) -> str:
@@ -51,6 +53,26 @@ def read(path: Path) -> dict[str, Any]:
     return contract
 
 
+def on_file_system(definition: dict[str, Any]) -> dict[str, Any]:
+    """The definition as it is for files.
+
+    The reference lists the sets of item cmdlets once for each provider ("Path - FileSystem provider"); what they
+    differ in are parameters that a provider adds, no sets of their own.
+    """
+    names = {name: PROVIDER.fullmatch(name) for name in definition["sets"]}
+    if not any(names.values()):
+        return definition
+    folded: dict[str, Any] = {}
+    for name, parameters in definition["sets"].items():
+        match = names[name]
+        if match is None:
+            folded[name] = folded.get(name, {}) | parameters
+        elif match["provider"] in ("All providers", "FileSystem provider"):
+            folded[match["set"]] = parameters | folded.get(match["set"], {})
+    default = PROVIDER.fullmatch(definition.get("default_set") or "")
+    return definition | {"sets": folded} | ({"default_set": default["set"]} if default else {})
+
+
 def gather(folder: Path) -> dict[str, Any]:
     """All contracts of `folder` in one structure.
 
@@ -63,7 +85,8 @@ def gather(folder: Path) -> dict[str, Any]:
     def take(file: str, module: str | None, versions: tuple[str, ...]) -> None:
         contract = read(folder / file)
         sources[file] = {key: contract[key] for key in ("source", "licence")}
-        for name, definition in contract["cmdlets"].items():
+        for name, written in contract["cmdlets"].items():
+            definition = on_file_system(written)
             known = commands.setdefault(module or windows_powershell_module(name), {}).setdefault(name, [])
             for entry in known:
                 if entry["definition"] == definition and list(entry["definition"]["sets"]) == list(definition["sets"]):

@@ -53,7 +53,7 @@ def _bind_phase(state: State, piped: object, phase: Phase, possible: int) -> boo
 def _bind_in(state: State, piped: object, phase: Phase, sets: int) -> bool:
     bound = False
     for slot in reversed(list(state.unbound)):
-        if slot.within(sets) and any(_bind_part(state, slot, part, piped, phase) for part in slot.parts_within(sets)):
+        if any(_bind_part(state, slot, part, piped, phase) for part in slot.parts_within(sets)):
             bound = True
     return bound
 

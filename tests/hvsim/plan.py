@@ -9,7 +9,7 @@ import click
 from tests.hvsim.host.faults import KINDS, Fault, clear_faults, plan_fault
 
 
-@click.command(epilog="Kinds: " + "; ".join(f"{kind}: {what}" for kind, what in KINDS.items()))
+@click.command(epilog="\b\n" + "\n".join(f"{kind}: {what}" for kind, what in KINDS.items()))
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("kind", type=click.Choice([*KINDS, "clear"]))
 @click.option("--times", default=1, show_default=True, help="How often it strikes.")

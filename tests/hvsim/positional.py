@@ -63,8 +63,6 @@ def _next_unnamed(waiting: list[Argument], left: list[Argument]) -> Argument | N
 def _places(state: State) -> Places:
     places: Places = {}
     for slot in state.unbound:
-        if not slot.within(state.current):
-            continue
         for part in slot.parts_within(state.current):
             if part.position is None:
                 continue

@@ -40,11 +40,6 @@ class Slot:
     parameter: Parameter
     parts: tuple[Part, ...]
     flags: int
-    everywhere: bool
-
-    def within(self, sets: int) -> bool:
-        """Whether the parameter belongs to one of `sets`."""
-        return self.everywhere or bool(self.flags & sets)
 
     def parts_within(self, sets: int) -> list[Part]:
         """The parts that belong to one of `sets`."""
@@ -124,8 +119,7 @@ def _slot(parameter: Parameter, names: list[str]) -> Slot:
                 names.append(set_name)
             flag = 1 << names.index(set_name)
         parts.append(Part(flag, part.mandatory, part.position, parameter.by_value, parameter.by_property_name))
-    flags = sum(part.flag for part in parts)
-    return Slot(parameter, tuple(parts), flags, any(part.flag == 0 for part in parts))
+    return Slot(parameter, tuple(parts), sum(part.flag for part in parts))
 
 
 def mandatory_flags(slots: Sequence[Slot]) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from tests.hvsim.binder import Version, bind
-from tests.hvsim.calls import COPY, GUID, Argument, bound, made, parameter, refused
+from tests.hvsim.calls import COPY, GUID, REQUIRED, Argument, bound, made, parameter, refused
+from tests.hvsim.contract import ALL_SETS
+from tests.hvsim.values import TimeSpan
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,13 @@ def test_durations_come_from_text_and_ticks(given: object, value: timedelta, tex
     assert found.described()["MonitoringInterval"] == f"TimeSpan:{text}"
 
 
+def test_durations_are_copied_to_the_tick() -> None:
+    found = bound("Set-VMReplicationServer", ("MonitoringInterval", 5))
+    copy = deepcopy(found.values["MonitoringInterval"])
+    assert isinstance(copy, TimeSpan)
+    assert copy.ticks == 5
+
+
 @pytest.mark.parametrize("given", ["2024-05-06T07:08:09", "05/06/2024 07:08:09", "5/6/2024 7:08:09 AM"])
 def test_dates_come_from_text(given: str) -> None:
     found = bind(made(parameter("Time", "DateTime")), [("Time", given)])
@@ -103,6 +113,10 @@ def test_dates_come_from_text(given: str) -> None:
         ("DateTime", "tomorrow", None),
         ("DateTime", "99/99", None),
         ("DateTime", True, None),
+        ("DateTime", -1, None),
+        ("DateTime", 2**63 - 1, None),
+        ("TimeSpan", "99999999", None),
+        ("TimeSpan", 2**63, None),
         ("TimeSpan", "25:00", None),
         ("TimeSpan", "soon", None),
         ("Version", "1", None),
@@ -138,11 +152,8 @@ def test_versions_tables_and_bytes_keep_their_kind() -> None:
         (("AutomaticStartDelay", 2**31), "CannotConvertArgumentNoMessage", "too small for an Int32"),
         (("AutomaticStartDelay", UUID(GUID)), "CannotConvertArgumentNoMessage", 'type "System.Guid" to type'),
         (("MemoryStartupBytes", 2**63), "CannotConvertArgumentNoMessage", "too small for an Int64"),
-        (
-            ("CheckpointType", "P"),
-            "CannotConvertArgumentNoMessage",
-            "enumerator names: Production, ProductionOnly. Use",
-        ),
+        (("CheckpointType", "P"), "CannotConvertArgumentNoMessage", "names: Production, ProductionOnly. Use"),
+        (("CheckpointType", ["Standard", "X"]), "CannotConvertArgumentNoMessage", "identifier name Standard,X to"),
         (("CheckpointType", "Offline"), "CannotConvertArgumentNoMessage", "Unable to match the identifier name"),
         (("CheckpointType", ""), "CannotConvertArgumentNoMessage", 'Cannot convert the "" value'),
         (("CheckpointType", 99), "CannotConvertArgumentNoMessage", "The possible enumeration values are"),
@@ -160,6 +171,11 @@ def test_value_of_another_kind_is_refused(given: Argument, error_id: str, words:
 @pytest.mark.parametrize("given", ["not-a-guid", 5, True, {"a": 1}, f"{GUID}0"])
 def test_what_is_no_guid_is_refused(given: object) -> None:
     assert refused("Get-VM", ("Id", given)).error_id == "CannotConvertArgumentNoMessage"
+
+
+def test_bytes_fill_a_mandatory_array() -> None:
+    found = bind(made(parameter("It", "Byte[]", {ALL_SETS: REQUIRED})), [("It", b"ab")])
+    assert found.described() == {"It": "Byte[Byte:97,Byte:98]"}
 
 
 def test_script_functions_have_an_error_of_their_own() -> None:

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 
 from tests.hvsim.numeric import CastFailure
-from tests.hvsim.values import TICKS_PER_SECOND, TimeSpan
+from tests.hvsim.values import INT64, TICKS_PER_SECOND, TimeSpan
 
 DATE_SHAPES = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p")
 SPAN = re.compile(
@@ -20,7 +20,7 @@ FIRST = datetime(1, 1, 1)
 def span_from_text(text: str) -> TimeSpan:
     """A duration written ``[-][d.]hh:mm[:ss[.fffffff]]``, or a number of days."""
     if re.fullmatch(r"\s*-?\d{1,8}\s*", text):
-        return TimeSpan(int(text) * 24 * 3600 * TICKS_PER_SECOND)
+        return _span(int(text) * 24 * 3600 * TICKS_PER_SECOND, text)
     found = SPAN.fullmatch(text)
     if found is None:
         raise CastFailure(f"String '{text}' was not recognized as a valid TimeSpan.")
@@ -29,18 +29,33 @@ def span_from_text(text: str) -> TimeSpan:
         for part in (found["days"] or found["whole_days"], found["hours"], found["minutes"], found["seconds"])
     )
     if hours > 23 or minutes > 59 or seconds > 59:
-        raise CastFailure(
-            f"The TimeSpan string '{text}' could not be parsed because at least one of the numeric components is "
-            "out of range or contains too many digits."
-        )
+        raise _span_too_large(text)
     whole = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     ticks = whole * TICKS_PER_SECOND + int((found["fraction"] or "").ljust(7, "0"))
-    return TimeSpan(-ticks if found["sign"] else ticks)
+    return _span(-ticks if found["sign"] else ticks, text)
+
+
+def _span(ticks: int, text: str) -> TimeSpan:
+    if ticks not in INT64:
+        raise _span_too_large(text)
+    return TimeSpan(ticks)
+
+
+def _span_too_large(text: str) -> CastFailure:
+    return CastFailure(
+        f"The TimeSpan string '{text}' could not be parsed because at least one of the numeric components is out of "
+        "range or contains too many digits."
+    )
 
 
 def date_from_ticks(ticks: int) -> datetime:
     """The moment so many 100 ns after the beginning of the year 1."""
-    return FIRST + timedelta(microseconds=ticks // 10)
+    try:
+        return FIRST + timedelta(microseconds=ticks // 10)
+    except OverflowError:
+        raise CastFailure(
+            "Ticks must be between DateTime.MinValue.Ticks and DateTime.MaxValue.Ticks. (Parameter 'ticks')"
+        ) from None
 
 
 def date_from_text(text: str) -> datetime:

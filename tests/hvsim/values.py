@@ -60,6 +60,9 @@ class TimeSpan(timedelta):
         self.ticks = ticks
         return self
 
+    def __reduce__(self) -> tuple[type[TimeSpan], tuple[int]]:
+        return TimeSpan, (self.ticks,)
+
 
 class Nothing:
     """The type of `NOTHING`."""
@@ -88,7 +91,7 @@ def net_type(value: object) -> str:
         case bool():
             return "System.Boolean"
         case int():
-            return f"System.{'Int32' if value in INT32 else 'Int64' if value in INT64 else 'UInt64'}"
+            return f"System.{'Int32' if int(value) in INT32 else 'Int64' if int(value) in INT64 else 'UInt64'}"
         case float():
             return "System.Double"
         case bytes():

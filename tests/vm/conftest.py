@@ -17,7 +17,7 @@ def own_cache(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A cache whose machines are this test's alone; images and states are those of the outer run, built already."""
     lab = lab_of(request.config)
     wish = wish_of(marks_of(request.node), lab.settings)
-    lab.pool(lab.backend_name()).states.ensure(lab.images.get(wish.spec.image), wish.spec, lab.progress)
+    lab.prepare(wish)
     shared = lab.cache
     cache = tmp_path / "cache"
     cache.mkdir()

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from pytest_hyperv.backends.base import Machine
-from pytest_hyperv.backends.hyperv import cmdlets, making
+from pytest_hyperv.backends.hyperv import cmdlets, making, moving
 from pytest_hyperv.backends.hyperv.address import HostAddress
-from pytest_hyperv.backends.hyperv.credentials import guest_credential, host_credential
+from pytest_hyperv.backends.hyperv.credentials import host_credential
 from pytest_hyperv.backends.hyperv.golden import disk_on_host
+from pytest_hyperv.backends.hyperv.guest_roads import access_to
 from pytest_hyperv.backends.hyperv.host import HypervHost
 from pytest_hyperv.backends.hyperv.machine import HypervMachine
 from pytest_hyperv.backends.hyperv.offer import capabilities, check_usable, host_facts
-from pytest_hyperv.backends.hyperv.opening import Native, Network, Opener, ThroughHost
 from pytest_hyperv.backends.hyperv.places import Place
 from pytest_hyperv.backends.hyperv.probe import HypervFacts, probe
 from pytest_hyperv.backends.hyperv.removal import remove_folder, remove_machine
 from pytest_hyperv.backends.hyperv.roads import HostRoad
-from pytest_hyperv.backends.hyperv.saved_state import SavedState
+from pytest_hyperv.backends.hyperv.saved_state import SavedState, key_of
 from pytest_hyperv.capabilities import Offer
-from pytest_hyperv.errors import CapabilityMissing, StateError
-from pytest_hyperv.ledger import Ledger
+from pytest_hyperv.errors import HypervError, StateError
+from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.progress import Progress
-from pytest_hyperv.psrp import dotnet
 from pytest_hyperv.spec import Image, MachineSpec
 
 FIRST_BOOT = 1800.0
@@ -73,7 +73,6 @@ class HypervBackend:
 
     def build_state(self, image: Image, spec: MachineSpec, folder: Path, progress: Progress) -> None:
         """Boot a machine from ``image`` once, shut it down and seal its disk on the host."""
-        parent = disk_on_host(self.host, image, progress)
         place = f"{self.host.store}\\states\\{uuid4().hex}"
         state = SavedState(
             host=str(self._address),
@@ -84,31 +83,30 @@ class HypervBackend:
             os_family=image.os_family,
             guest_road=image.guest_road,
             credentials=image.credentials,
+            key=key_of(image),
         )
+        access_to(state, self.host, native=self._native)
+        parent = disk_on_host(self.host, image, progress)
         with progress.task(f"Booting {image.name} once ({spec.summary})", steps=3) as task:
             task.step("making the machine")
             machine = self._machine(state, parent, f"state of {image.name}", disk=state.disk)
-            try:
+            with _thrown_away_if_it_fails(machine):
                 task.step("first boot")
                 machine.start(FIRST_BOOT)
                 task.step("shutting down and sealing")
                 machine.shutdown(SHUTDOWN)
                 machine.give_disk_away()
-            finally:
-                machine.discard()
+            machine.discard()
         state.write(folder)
 
     def clone(self, state: Path, purpose: str) -> HypervMachine:
         """A running machine on a child of the state's disk, with a point to be reset to."""
         machine = self.created(state, purpose)
-        try:
+        with _thrown_away_if_it_fails(machine):
             machine.await_ready(BOOT)
             machine.verify_ready()
             if machine.spec.checkpoints != "off":
                 machine.keep_as_clean()
-        except BaseException:
-            machine.discard()
-            raise
         return machine
 
     def created(self, state: Path, purpose: str) -> HypervMachine:
@@ -121,11 +119,8 @@ class HypervBackend:
                 state=state.name,
             )
         machine = self._machine(saved, saved.disk, purpose)
-        try:
+        with _thrown_away_if_it_fails(machine):
             machine.power_on()
-        except BaseException:
-            machine.discard()
-            raise
         return machine
 
     def save_state(self, machine: Machine, folder: Path) -> None:
@@ -145,39 +140,58 @@ class HypervBackend:
         """Remove what a state has on the host. Machines made from it must be gone."""
         remove_folder(self.host, SavedState.read(state).folder)
 
+    def imported(self, configuration: str, state: Path, purpose: str) -> HypervMachine:
+        """A machine of its own from what ``HypervMachine.export`` wrote on the host, off or saved as it was exported.
+
+        ``state`` is the one the exported machine came from: it says how the guest is reached. Raises CmdletError.
+        """
+        saved = SavedState.read(state)
+
+        def make(name: str, place: Place, notes: str) -> UUID:
+            return moving.import_copy(self.host, place, name, saved.spec, configuration, notes)
+
+        return self._made(saved, purpose, "", make)
+
     def _machine(self, state: SavedState, parent: str, purpose: str, *, disk: str = "") -> HypervMachine:
-        """A machine that is off. What its making leaves behind when it fails is removed."""
+        """A machine that is off, on a child of the disk ``parent``."""
+
+        def make(name: str, place: Place, notes: str) -> UUID:
+            locks = self._cache / "locks"
+            return making.make(self.host, place, name, state.spec, parent=parent, locks=locks, notes=notes)
+
+        return self._made(state, purpose, disk, make)
+
+    def _made(
+        self, state: SavedState, purpose: str, disk: str, make: Callable[[str, Place, str], UUID]
+    ) -> HypervMachine:
+        """What ``make`` makes, written down before. What is there of it when that fails is removed."""
+        access = access_to(state, self.host, native=self._native)
         store = self.host.store
         record = self._ledger.open(self.name, purpose)
         place = Place.of(record, str(self._address), store, disk=disk)
         notes = f"pytest-hyperv {record.id} made {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(record.created))}"
+        with _undone_if_it_fails(lambda: self._clear_away(record, place)):
+            ident = make(record.name, place, notes)
+            console = state.os_family == "linux"
+            return HypervMachine(self.host, self._ledger, record, place, ident, state.spec, access, console=console)
+
+    def _clear_away(self, record: Record, place: Place) -> None:
+        remove_machine(self.host, place)
+        self._ledger.close(record)
+
+
+def _thrown_away_if_it_fails(machine: HypervMachine) -> AbstractContextManager[None]:
+    return _undone_if_it_fails(machine.discard)
+
+
+@contextmanager
+def _undone_if_it_fails(undo: Callable[[], None]) -> Iterator[None]:
+    """``undo`` after a failure, which stays the one that is told, also when nothing can be undone."""
+    try:
+        yield
+    except BaseException as failure:
         try:
-            ident = making.make(
-                self.host, place, record.name, state.spec, parent=parent, locks=self._cache / "locks", notes=notes
-            )
-        except BaseException:
-            remove_machine(self.host, place)
-            self._ledger.close(record)
-            raise
-        return HypervMachine(
-            self.host, self._ledger, record, place, ident, state.spec, self._opener(state, ident, record.name)
-        )
-
-    def _opener(self, state: SavedState, ident: UUID, name: str) -> Callable[[Callable[[], str]], Opener]:
-        def credential() -> dotnet.Credential:
-            return guest_credential(state.credentials, state.image).for_wire()
-
-        def through(address: Callable[[], str]) -> Opener:
-            if state.guest_road == "winrm":
-                return Network(address, name, credential)
-            if state.guest_road == "psdirect":
-                return (
-                    Native(ident, name, credential) if self._native else ThroughHost(self.host, ident, name, credential)
-                )
-            raise CapabilityMissing(
-                f"the guests of image {state.image} are reached by {state.guest_road}; this backend has no such road",
-                hint="import it with --guest-road psdirect (Windows guests) or winrm.",
-                missing={"guest road": f"{state.guest_road} is not a road of Hyper-V guests"},
-            )
-
-        return through
+            undo()
+        except HypervError as left:
+            failure.add_note(f"What was made is still there ({left.message}); after this run: pytest-hyperv gc")
+        raise

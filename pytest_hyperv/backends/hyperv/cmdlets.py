@@ -20,10 +20,8 @@ TEMPLATES = {"windows": "MicrosoftWindows", "uefi-ca": "MicrosoftUEFICertificate
 DEFAULT_SWITCH = "Default Switch"
 """The switch with a network through the host that client Windows has."""
 
-HEARTBEAT, SHUTDOWN = "84EAAE65-2F2E-45F5-9BB5-0E857DC8EB47", "9F8233AC-BE49-4C79-8EE3-E7E1985B2077"
-KEY_VALUE, TIME_SYNC = "2A34B1C2-FD73-4043-8A5B-DD2159BC743F", "2497F4DE-E9FA-4204-80E4-4B75C46419C0"
 GUEST_FILES = "6C09BB55-D683-4DA0-8931-C9BF705F6480"
-"""Integration services by the GUID at the end of their Id: their names are localised."""
+"""The guest service interface, by the GUID at the end of its Id: names of integration services are localised."""
 
 SEEN = (
     "Id",
@@ -130,7 +128,7 @@ def configured(ident: UUID, spec: MachineSpec, notes: str, *, console: str, gues
         call = call.then(machine(ident) | hyperv("Set-VMProcessor", ExposeVirtualizationExtensions=True))
     call = call.then(machine(ident) | hyperv("Set-VMFirmware", **_firmware(spec)))
     if spec.tpm:
-        call = call.then(machine(ident) | hyperv("Set-VMKeyProtector", NewLocalKeyProtector=True))
+        call = call.then(new_protector(ident))
         call = call.then(machine(ident) | hyperv("Enable-VMTPM"))
     call = _network(call, ident, spec)
     if console:
@@ -279,6 +277,16 @@ def imported(configuration: str, path: str) -> Statement:
     return made | Select("Id", "Name", "Path")
 
 
+def renamed(ident: UUID, name: str, notes: str) -> Call:
+    """Give a machine another name and owner's note."""
+    return Call(machine(ident) | hyperv("Set-VM", NewVMName=name, Notes=notes))
+
+
+def new_protector(ident: UUID) -> Statement:
+    """A key protector of this host's own."""
+    return machine(ident) | hyperv("Set-VMKeyProtector", NewLocalKeyProtector=True)
+
+
 # -- guest and evidence
 
 
@@ -292,11 +300,6 @@ def file_copied(ident: UUID, source: str, target: str) -> Statement:
     return machine(ident) | hyperv(
         "Copy-VMFile", SourcePath=source, DestinationPath=target, FileSource="Host", CreateFullPath=True, Force=True
     )
-
-
-def nmi(ident: UUID) -> Statement:
-    """Have the guest write a crash dump."""
-    return machine(ident) | hyperv("Debug-VM", InjectNonMaskableInterrupt=True, Force=True)
 
 
 def events(logs: Sequence[str], ids: Sequence[int], since: datetime.datetime) -> Statement:

@@ -11,9 +11,11 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from pytest_hyperv.backends.hyperv.address import HostAddress
+from pytest_hyperv.backends.hyperv.ssh_client import SshLogin
 from pytest_hyperv.errors import SettingsError
 from pytest_hyperv.psrp import dotnet
 from pytest_hyperv.psrp.secret import NO_SECRET, Secret
@@ -102,6 +104,20 @@ def guest_credential(reference: str, image: str, *, environment: Mapping[str, st
     raise SettingsError(
         f"The image {image} does not say who logs on to its guests",
         hint=f"pytest-hyperv images import {image} DISK --replace --credentials env:NAME, or keyring:SERVICE/USER.",
+    )
+
+
+def guest_login(reference: str, image: str, key: str) -> SshLogin:
+    """The account that an image's ``credentials``, key:USER, refers to; ``key`` is the file with its private key.
+
+    Raises SettingsError.
+    """
+    kind, _, user = reference.partition(":")
+    if kind == "key" and user and key:
+        return SshLogin(user, Path(key))
+    raise SettingsError(
+        f"The image {image} does not say whose key opens its guests",
+        hint=f"pytest-hyperv images import {image} DISK --replace --road ssh --credentials key:USER --ssh-key FILE",
     )
 
 

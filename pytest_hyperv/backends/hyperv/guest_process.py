@@ -103,11 +103,17 @@ class LineProcess:
             self._line.close()
 
     def _offer(self, piece: tuple[int, bytes] | None) -> None:
+        """Hand on the next piece when there is room. Once killed, only the end counts: it pushes out what waits."""
         while not self._killed.is_set():
             try:
                 self._pieces.put(piece, timeout=0.5)
                 return
             except queue.Full:
                 continue
-        with contextlib.suppress(queue.Full):
-            self._pieces.put_nowait(piece)
+        while piece is None:
+            try:
+                self._pieces.put_nowait(None)
+                return
+            except queue.Full:
+                with contextlib.suppress(queue.Empty):
+                    self._pieces.get_nowait()

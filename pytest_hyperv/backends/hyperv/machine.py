@@ -1,24 +1,21 @@
-"""A machine of this backend: a Hyper-V VM addressed by its GUID, and PowerShell into its guest."""
+"""A machine of this backend: a Hyper-V VM addressed by its GUID, and the way into its guest."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from uuid import UUID
 
 from pytest_hyperv.backends.base import Checkpoint, GuestCrash, MachineState, PowerShellSession
-from pytest_hyperv.backends.hyperv import cmdlets, screen
+from pytest_hyperv.backends.hyperv import cmdlets, moving, screen
 from pytest_hyperv.backends.hyperv.console import Console
-from pytest_hyperv.backends.hyperv.guest_session import GuestPowerShell, PowerShellGuest
+from pytest_hyperv.backends.hyperv.guest_access import AccessFactory, MachineView
 from pytest_hyperv.backends.hyperv.host import HypervHost
-from pytest_hyperv.backends.hyperv.lines import GuestLines
-from pytest_hyperv.backends.hyperv.opening import Opener
 from pytest_hyperv.backends.hyperv.places import Place
 from pytest_hyperv.backends.hyperv.points import Points
 from pytest_hyperv.backends.hyperv.power import Power
 from pytest_hyperv.backends.hyperv.removal import remove_machine, settled
-from pytest_hyperv.errors import MachineStateError, SessionLost
+from pytest_hyperv.errors import CmdletError, CopyError, MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.spec import MachineSpec
@@ -28,7 +25,7 @@ READY = 120.0
 
 
 class HypervMachine:
-    """See ``backends.base.Machine``. ``opener`` opens lines into the guest, given the machine's own address."""
+    """See ``backends.base.Machine``. ``access`` makes the way into the guest; ``console`` reads its serial port."""
 
     def __init__(
         self,
@@ -38,15 +35,26 @@ class HypervMachine:
         place: Place,
         ident: UUID,
         spec: MachineSpec,
-        opener: Callable[[Callable[[], str]], Opener],
+        access: AccessFactory,
+        *,
+        console: bool,
     ) -> None:
         self._host, self._ledger, self._record, self._place = host, ledger, record, place
         self._ident, self._spec = ident, spec
         self._power = Power(host, ident, record.name)
         self._points = Points(host, ident)
-        self._lines = GuestLines(opener(lambda: self.address), record.name, self._power.watch)
-        self._guest = PowerShellGuest(self._lines, self.why)
-        self._console = Console(host, f"{record.name}-com1", record.folder / "console.log")
+        self._guest = access(
+            MachineView(
+                ident,
+                record.name,
+                record.folder,
+                lambda: self.address,
+                self._power.watch,
+                self._power.why,
+                self.copy_from_host if host.road.is_local else None,
+            )
+        )
+        self._console = Console(host, f"{record.name}-com1", record.folder / "console.log", wanted=console)
         self._lock = threading.RLock()
         self.current = ""
 
@@ -84,17 +92,24 @@ class HypervMachine:
 
     @property
     def session(self) -> GuestSession:
-        """The session into the guest; its line is opened when the first call needs it."""
-        return self._guest
+        """The session into the guest, opened when the first call needs it."""
+        return self._guest.session
 
     @property
     def powershell(self) -> PowerShellSession:
         """The PowerShell session in the guest."""
-        return GuestPowerShell(self._guest)
+        return self._guest.powershell
 
     def why(self, lost: SessionLost) -> Exception:
         """What really ended a session: the guest's death, when that is what happened."""
         return self._power.why(lost)
+
+    def copy_from_host(self, source: str, target: str, timeout: float) -> None:
+        """A file of the host into the guest, through the guest service interface. Raises CopyError."""
+        try:
+            self._host.do(cmdlets.file_copied(self._ident, source, target), timeout=timeout)
+        except CmdletError as error:
+            raise CopyError(f"{source} could not be copied to {target}: {error.message}", path=target) from error
 
     # -- power
 
@@ -109,6 +124,7 @@ class HypervMachine:
                 )
             self.power_on()
             self.await_ready(timeout)
+            self.verify_ready()
 
     def power_on(self) -> None:
         """Start, without waiting for the guest."""
@@ -119,19 +135,19 @@ class HypervMachine:
         """Wait for a guest that boots: first for its heartbeat, which alone is no readiness, then for a session."""
         began = time.monotonic()
         self._power.await_heartbeat(timeout)
-        self._lines.open(timeout - (time.monotonic() - began), booting=True)
+        self._guest.open(timeout - (time.monotonic() - began), booting=True)
 
     def shutdown(self, timeout: float) -> None:
         """Ask the guest to power off and wait for it."""
         with self._lock:
-            self._lines.drop()
+            self._guest.drop()
             self._power.shut_down(timeout)
 
     def kill(self) -> None:
         """Cut the power."""
         with self._lock:
             self._power.off()
-            self._lines.drop()
+            self._guest.drop()
 
     def pause(self) -> None:
         """Stop the processors."""
@@ -144,12 +160,12 @@ class HypervMachine:
         self.verify_ready()
 
     def warm(self) -> None:
-        """Have the guest's PowerShell answer once. The machine goes on running: a pause would end its session."""
-        self._guest.ping(READY)
+        """Have the guest answer once. The machine goes on running: a pause would end its session."""
+        self._guest.session.ping(READY)
 
     def verify_ready(self) -> None:
         """Have the guest answer, with its clock set to this machine's."""
-        self._guest.set_clock(time.time())
+        self._guest.session.set_clock(time.time())
 
     # -- checkpoints
 
@@ -169,8 +185,13 @@ class HypervMachine:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to a point: running when it was saved with memory, off otherwise."""
-        self._go_back(UUID(checkpoint.id), memory=checkpoint.memory)
-        self.current = checkpoint.id
+        with self._lock:
+            try:
+                self._go_back(UUID(checkpoint.id), memory=checkpoint.memory)
+            except CmdletError:
+                self._points.require(checkpoint.id)
+                raise
+            self.current = checkpoint.id
 
     def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Forget a point; the points that grew from it stay."""
@@ -191,20 +212,31 @@ class HypervMachine:
         """Go back to the clean point, everything since forgotten."""
         if self._points.base is None:
             return False
-        self._go_back(self._points.base, memory=True, alone=True)
-        self.current = ""
+        with self._lock:
+            self._go_back(self._points.base, memory=True, alone=True)
+            self._points.strangers = False
+            self.current = ""
         return True
 
     def _go_back(self, point: UUID, *, memory: bool, alone: bool = False) -> None:
+        self._guest.drop()
+        way = self._points.way_back(point, alone=alone)
+        if memory:
+            self._power.start_after(way)
+            self._console.follow()
+            self._guest.open(READY, booting=False)
+            self.verify_ready()
+        else:
+            self._power.stay_off(way)
+            settled(self._host, self._ident)
+
+    def export(self, folder: str) -> str:
+        """Write the machine with its disks and checkpoints below a folder of the host: the path of its configuration.
+
+        See ``HypervBackend.imported``. Raises CmdletError.
+        """
         with self._lock:
-            self._lines.drop()
-            self._points.apply(point, alone=alone)
-            if memory:
-                self.power_on()
-                self._lines.open(READY, booting=False)
-                self.verify_ready()
-            else:
-                settled(self._host, self._ident)
+            return moving.export(self._host, self._ident, self.name, folder)
 
     # -- evidence
 
@@ -225,6 +257,6 @@ class HypervMachine:
         """Remove the machine and its files from the host, and strike it out of the ledger."""
         with self._lock:
             self._console.close()
-            self._lines.close()
+            self._guest.close()
             remove_machine(self._host, self._place)
             self._ledger.close(self._record)

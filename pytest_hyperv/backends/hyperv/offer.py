@@ -94,7 +94,11 @@ def capabilities(facts: HypervFacts) -> dict[str, Capability]:
         "nested": _nested(facts),
         "checkpoints": YES,
         "network-nat": _nat(facts),
-        "network-private": YES,
+        "network-private": Capability(
+            False,
+            "networks of their own for machines are not part of this version",
+            'let the host have a private switch, and use network="switch:NAME"',
+        ),
         "network-switch": _switch(facts),
         "dynamic-memory": YES,
         "hardware-virtualization": YES,
@@ -131,7 +135,11 @@ def _nested(facts: HypervFacts) -> Capability:
             f"{facts.build}",
             "update Windows, or use a host with an Intel processor",
         )
-    return Capability(False, f"virtualization does not nest on processors of {facts.processor}")
+    return Capability(
+        False,
+        f"virtualization does not nest on processors of {facts.processor}",
+        "use a host with an Intel or AMD processor",
+    )
 
 
 def _nat(facts: HypervFacts) -> Capability:

@@ -21,7 +21,7 @@ from pytest_hyperv.psrp.winrm_target import WinRMTarget
 NOT_RUNNING = "InvalidVMState"
 """Begins the id of the error of New-PSSession -VMId for a machine that is not exactly Running."""
 BAD_CREDENTIAL = "PSDirectException"
-"""Class of the exception of a refused credential; the refusal has no id of its own, and its words are localised."""
+"""Reason in the error of a refused credential (newrunspacecommand.cs): its id is any refusal's, its words vary."""
 
 
 class NotYet(HypervError):
@@ -77,7 +77,7 @@ class ThroughHost:
                 hint="call vm.start() or vm.resume() first.",
                 machine=self._name,
             )
-        if error.exception.endswith(BAD_CREDENTIAL):
+        if error.reason == BAD_CREDENTIAL:
             raise credential_refused(self._name)
         raise NotYet(f"{self._name} refused a session: {error}")
 

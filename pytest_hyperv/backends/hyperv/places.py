@@ -6,6 +6,7 @@ A machine is ours because its files lie in the folder that its record names; its
 from __future__ import annotations
 
 import json
+import ntpath
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PureWindowsPath
 
@@ -57,5 +58,5 @@ class Place:
         return self
 
     def holds(self, path: str) -> bool:
-        """Whether a path of the host lies in the machine's folder."""
-        return path.casefold().startswith(self.folder.casefold() + "\\")
+        """Whether a path of the host is the machine's folder or lies in it."""
+        return f"{ntpath.normpath(path)}\\".casefold().startswith(f"{self.folder}\\".casefold())

@@ -10,19 +10,24 @@ from pytest_hyperv.backends.base import Checkpoint
 from pytest_hyperv.backends.hyperv import cmdlets
 from pytest_hyperv.backends.hyperv.host import HypervHost
 from pytest_hyperv.backends.hyperv.removal import settled
+from pytest_hyperv.errors import MachineError
 from pytest_hyperv.psrp.calls import Call
 
 BASE = "pytest-hyperv: clean"
 
 
 class Points:
-    """Checkpoints on the host. ``base`` is the one that a reset goes back to, None before it is taken."""
+    """Checkpoints on the host.
+
+    ``base`` is the one that a reset goes back to, None before it is taken; ``strangers`` says whether there may be
+    others.
+    """
 
     def __init__(self, host: HypervHost, ident: UUID) -> None:
         self._host, self._ident = host, ident
         self.base: UUID | None = None
         self._memory: dict[str, bool] = {}
-        self._strangers = False
+        self.strangers = False
 
     def take_base(self) -> None:
         """Take the checkpoint that a reset goes back to."""
@@ -30,7 +35,7 @@ class Points:
 
     def take(self, name: str, *, memory: bool, running: bool) -> Checkpoint:
         """A point with memory, or without: then the guest flushes its file systems, or the checkpoint fails."""
-        self._strangers = True
+        self.strangers = True
         taken = self._take(name, "Standard" if memory or not running else "ProductionOnly")
         self._memory[taken.id] = memory and running
         return self._fact(taken)
@@ -44,20 +49,26 @@ class Points:
 
     def remove(self, ident: str) -> None:
         """Forget a point, and wait until its disk is merged."""
+        self.require(ident)
         self._host.do(cmdlets.point_removed(UUID(ident)), achieved=lambda: self._gone(ident))
         settled(self._host, self._ident)
 
-    def apply(self, ident: UUID, *, alone: bool = False) -> None:
-        """Cut the power and go back to a point; with ``alone`` every other point goes. One round trip.
+    def way_back(self, ident: UUID, *, alone: bool = False) -> Call:
+        """What cuts the power and goes back to a point, for one round trip; with ``alone`` every other point goes.
 
         The machine is then saved, or off when the point has no memory.
         """
-        call: Call = cmdlets.turned_off(self._ident).then(cmdlets.point_applied(ident))
-        if alone and self._strangers:
-            call = call.then(cmdlets.others_removed(self._ident, ident))
-        self._host.do(call)
-        if alone:
-            self._strangers = False
+        call = cmdlets.turned_off(self._ident).then(cmdlets.point_applied(ident))
+        return call.then(cmdlets.others_removed(self._ident, ident)) if alone and self.strangers else call
+
+    def require(self, ident: str) -> None:
+        """Raise MachineError when no test took a point of that id."""
+        known = {point.id: point.name for point in self.all()}
+        if ident not in known:
+            raise MachineError(
+                f"this machine has no such checkpoint; it has: {', '.join(known.values()) or 'none'}",
+                hint="take checkpoints with vm.checkpoint(), and use what that returns.",
+            )
 
     def _take(self, name: str, kind: str) -> Checkpoint:
         call = cmdlets.checkpoint_type(self._ident, kind).then(cmdlets.checkpoint_taken(self._ident, name))

@@ -19,6 +19,7 @@ from pytest_hyperv.errors import (
     MachineStateError,
     SessionLost,
 )
+from pytest_hyperv.psrp.calls import Call
 
 EVENT_LAG = 3.0
 """Seconds by which the event of a crash may come after its consequence."""
@@ -68,12 +69,22 @@ class Power:
         self._crash = None
         self._began, _ = start(self._host, self._ident)
 
+    def start_after(self, before: Call) -> None:
+        """Do what comes before in the same round trip, then start. All of it may be done again."""
+        self._crash = None
+        self._began, _ = self._host.do(before.then(cmdlets.started(self._ident))).all[-2:]
+
+    def stay_off(self, call: Call) -> None:
+        """Do what leaves the machine off; what its guest died of is past then. All of it may be done again."""
+        self._host.do(call)
+        self._crash = self._began = None
+
     def watch(self) -> None:
         """Raise when there is no sense in waiting for the guest: it crashed, is off, or its storage is gone."""
         seen = look(self._host, self._ident)
         fail_if_critical(seen)
         if seen.state in OFF:
-            raise self.death() or self.must_run(f"it is {seen}")
+            raise self.death() or self.must_run(f"it is {MachineState.OFF}")
         if seen.state == "Paused":
             raise self.must_run("it is paused")
 
@@ -95,8 +106,9 @@ class Power:
         )
 
     def off(self) -> None:
-        """Cut the power."""
+        """Cut the power; what the guest died of is past then."""
         power_off(self._host, self._ident)
+        self._crash = self._began = None
 
     def shut_down(self, timeout: float) -> None:
         """Ask the guest to power off and wait for it. Raises MachineStateError."""
@@ -124,7 +136,7 @@ class Power:
             return MachineError(f"{self._name} is not on {self._host.name} any more", machine=self._name)
         if seen.critical:
             return MachineError(f"{self._name} is in the state {seen.state}", machine=self._name)
-        return self.death() or (self.must_run(f"it is {seen}") if seen.state in OFF else lost)
+        return self.death() or (self.must_run(f"it is {MachineState.OFF}") if seen.state in OFF else lost)
 
     def death(self) -> GuestCrashed | None:
         """The guest's crash as an exception; the event of one may come a little late."""

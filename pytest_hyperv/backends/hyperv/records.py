@@ -68,7 +68,7 @@ class Streams:
 
 def _exit_code(trailer: PSObject | None, *, failed: bool) -> int:
     code = None if trailer is None else trailer.get("ExitCode")
-    return int(failed) if code is None else int(code)
+    return int(code or failed)
 
 
 def _failure(trailer: PSObject | None) -> ErrorRecord | None:

@@ -15,6 +15,7 @@ from qemu.qmp import QMPClient
 
 from pytest_hyperv.backends.qemu.agent_channel import AgentChannel, AgentRefused
 from pytest_hyperv.errors import CommandFailed, CommandTimeout, GuestError
+from pytest_hyperv.posix_guest import KILL_TREE
 
 FIRST_LOOK = 0.002
 LAST_LOOK = 0.1
@@ -25,22 +26,6 @@ ASK = 30.0
 
 IN_FOLDER = 'cd -- "$1" || exit 126; shift; exec env "$@"'
 """The agent knows no working folder, and its environment replaces instead of adding: a shell and env do both."""
-
-KILL_TREE = """
-kill -STOP "$1" 2>/dev/null
-all=" $1 " found=1
-while [ "$found" ]; do
-  found=
-  for stat in /proc/[0-9]*/stat; do
-    { read -r line < "$stat"; } 2>/dev/null || continue
-    pid=${line%% *} rest=${line##*) }; rest=${rest#* }; parent=${rest%% *}
-    case $all in *" $pid "*) continue;; esac
-    case $all in *" $parent "*) all="$all$pid "; found=1; kill -STOP "$pid" 2>/dev/null;; esac
-  done
-done
-kill -KILL $all 2>/dev/null
-"""
-"""Kills a process and its descendants, stopped first so that none forks away. Built-ins only: forks are slow."""
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from qemu.qmp import QMPClient
 from pytest_hyperv.backends.qemu import agent_process
 from pytest_hyperv.backends.qemu.agent_channel import AgentChannel, AgentRefused
 from pytest_hyperv.backends.qemu.agent_process import ASK, AgentProcess
-from pytest_hyperv.backends.qemu.guest_files import kind_of
 from pytest_hyperv.backends.qemu.guest_install import install_server as install_server
-from pytest_hyperv.backends.qemu.guest_stream import OutputCollector, pieces_of
 from pytest_hyperv.errors import CommandFailed, CommandTimeout, CopyError, GuestError, HypervError
-from pytest_hyperv.guest import OUTPUT_LIMIT, CommandResult, FileFacts, Output
+from pytest_hyperv.guest import OUTPUT_LIMIT, CommandResult, Output
+from pytest_hyperv.guest_stream import OutputCollector, pieces_of
 from pytest_hyperv.posix_guest import PosixGuest
 
 PIECE = 1 << 20
@@ -86,16 +85,6 @@ class GuestAgent(PosixGuest):
         Its output comes when it ended, and its standard input is empty: the agent can do no more.
         """
         return AgentProcess(self._channel, argv, agent_process.start(self._channel, argv, cwd=cwd, env=env))
-
-    def stat(self, path: str) -> FileFacts | None:
-        """Facts of a path, a link not followed; None when nothing is there. Raises CopyError."""
-        result = self.run(["stat", "-c", "%f %s", "--", path], env={"LC_ALL": "C"}, timeout=ASK)
-        if result.returncode != 0:
-            if "No such file" in result.stderr or "Not a directory" in result.stderr:
-                return None
-            raise CopyError(f"cannot look at {path} in the guest: {result.stderr.strip()}", path=path)
-        mode, size = result.stdout.split()
-        return FileFacts(kind_of(int(mode, 16)), int(size), int(mode, 16) & 0o7777)
 
     def read_file(self, path: str, *, timeout: float) -> Iterator[bytes]:
         """A file's bytes, piece by piece, all within ``timeout`` seconds. Raises CopyError."""

@@ -8,12 +8,10 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 from pytest_hyperv.backends.qemu.guest_channel import Channel
 from pytest_hyperv.backends.qemu.guest_connection import Connection
 from pytest_hyperv.backends.qemu.guest_process import send_piece
-from pytest_hyperv.backends.qemu.guest_stream import pieces_of
 from pytest_hyperv.backends.qemu.guest_wire import (
     Frame,
     Kind,
@@ -24,18 +22,11 @@ from pytest_hyperv.backends.qemu.guest_wire import (
 )
 from pytest_hyperv.errors import CopyError
 from pytest_hyperv.guest import FileFacts
+from pytest_hyperv.guest_stream import pieces_of
+from pytest_hyperv.posix_guest import kind_of
 
 WINDOW = 1 << 20
 """Bytes of a file that may be under way or unread."""
-
-
-def kind_of(mode: int) -> Literal["file", "directory", "symlink", "other"]:
-    """What an st_mode describes."""
-    if stat.S_ISREG(mode):
-        return "file"
-    if stat.S_ISDIR(mode):
-        return "directory"
-    return "symlink" if stat.S_ISLNK(mode) else "other"
 
 
 class ServerFiles:

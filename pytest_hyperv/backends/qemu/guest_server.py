@@ -12,7 +12,6 @@ from pytest_hyperv.backends.qemu.guest_channel import Channel
 from pytest_hyperv.backends.qemu.guest_connection import SILENT, Connection, Listener
 from pytest_hyperv.backends.qemu.guest_files import ServerFiles
 from pytest_hyperv.backends.qemu.guest_process import STREAMS, ServerProcess, exit_of, send_piece
-from pytest_hyperv.backends.qemu.guest_stream import OutputCollector, pieces_of
 from pytest_hyperv.backends.qemu.guest_wire import (
     Frame,
     Kind,
@@ -26,6 +25,7 @@ from pytest_hyperv.backends.qemu.guest_wire import (
 )
 from pytest_hyperv.errors import CommandFailed, CommandTimeout, GuestError, SessionLost
 from pytest_hyperv.guest import OUTPUT_LIMIT, CommandResult, FileFacts, Output
+from pytest_hyperv.guest_stream import OutputCollector, pieces_of
 from pytest_hyperv.posix_guest import PosixGuest
 
 WINDOW = 1 << 20

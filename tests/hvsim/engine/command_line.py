@@ -94,7 +94,7 @@ class _Reader:
             if self._peek("=") and not self._peek("=="):
                 self._at += 1
                 self._take(_BLANK)
-                return Assignment(_plain_name(variable), self._pipe())
+                return Assignment(_written_name(variable), self._pipe())
         self._at = start
         return self._pipe()
 
@@ -159,6 +159,8 @@ class _Reader:
 
     def _expression(self) -> Expression:
         if kind := self._take(_TYPE):
+            if self._peek("::"):
+                raise Unreadable(f"a member of the class {kind[1]}")
             self._take(_BLANK)
             return Cast(kind[1], self._expression())
         found = self._primary()
@@ -273,6 +275,12 @@ class _Reader:
 
     def _peek(self, text: str) -> bool:
         return self._text.startswith(text, self._at)
+
+
+def _written_name(variable: re.Match[str]) -> str:
+    """The name that is assigned to: ``global:`` stays."""
+    name = (variable[1] or variable[2]).casefold()
+    return name if name.startswith("global:") else _plain_name(variable)
 
 
 def _plain_name(variable: re.Match[str]) -> str:

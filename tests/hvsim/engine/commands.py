@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from tests.hvsim.contract import CommandContract, Contract
 from tests.hvsim.engine import errors
+from tests.hvsim.engine.general.modules import HYPER_V
+from tests.hvsim.engine.general.providers import on_files
 from tests.hvsim.engine.invocation import Cmdlet, StreamCmdlet
 
-HYPER_V = "Hyper-V"
 ALIASES = {
     "%": "ForEach-Object",
     "?": "Where-Object",
@@ -44,7 +45,6 @@ ALIASES = {
     "write": "Write-Output",
 }
 HYPER_V_ALIASES = {
-    "checkpoint-vm": "Checkpoint-VM",
     "get-vmcheckpoint": "Get-VMSnapshot",
     "remove-vmcheckpoint": "Remove-VMSnapshot",
     "restore-vmcheckpoint": "Restore-VMSnapshot",
@@ -88,4 +88,4 @@ class Commands:
         contract = self.undocumented.get(key) or self.contract.command(f"{module}\\{key}" if module else key)
         if contract is None or (contract.module == HYPER_V and not self.hyper_v_installed):
             raise errors.unknown_command(name)
-        return Resolved(contract, self.per_object.get(key), self.streaming.get(key))
+        return Resolved(on_files(contract), self.per_object.get(key), self.streaming.get(key))

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.hvsim.binder import Bound
 from tests.hvsim.contract import CommandContract
-from tests.hvsim.engine.values import Credential, EnumValue, Int64, SecureString, UInt64
+from tests.hvsim.engine.values import Credential, EnumValue, Int64, SecureString, UInt64, version
 from tests.hvsim.values import NOTHING, NetObject, Version
 
 EMITTED = "emitted.jsonl"
@@ -112,7 +112,7 @@ _DECODERS: dict[str, Any] = {
     "secret": lambda _: SecureString.of(""),
     "enum": lambda parts: EnumValue(*parts),
     "map": lambda entries: {key: decoded(entry) for key, entry in entries.items()},
-    "version": lambda text: Version(tuple(map(int, text.split(".")))),
+    "version": version,
     "guid": uuid.UUID,
     "u64": UInt64,
     "i64": Int64,

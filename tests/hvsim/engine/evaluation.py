@@ -68,10 +68,16 @@ def text(value: object) -> str:
 
 
 class Evaluation:
-    """One script while it runs: its own variables above those of the process."""
+    """One script while it runs: its own variables above those of the process.
 
-    def __init__(self, engine: Engine, sink: Sink, variables: dict[str, Any], upstream: Objects | None) -> None:
+    In a scope of its own (`local`) what it assigns is gone with it, except to ``$global:`` names.
+    """
+
+    def __init__(
+        self, engine: Engine, sink: Sink, variables: dict[str, Any], upstream: Objects | None, *, local: bool
+    ) -> None:
         self._engine = engine
+        self._local = local
         self._sink = sink
         self._own = variables
         self._upstream = upstream
@@ -85,7 +91,9 @@ class Evaluation:
                 yield from self._pipe(line)
 
     def _assign(self, name: str, value: object) -> None:
-        if name in self._own:
+        if name.startswith("global:"):
+            self._engine.process.variables[name.removeprefix("global:")] = value
+        elif self._local or name in self._own:
             self._own[name] = value
         else:
             self._engine.process.variables[name] = value

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 class ProcessState:
     """What one PowerShell process holds: global variables (by casefolded name), modules, its session into a guest.
 
-    `guest` belongs to the guest's scripts.
-    `at_end` is called, last first, when the process ends in an orderly way or its input breaks off.
+    `guest_session` belongs to the guest's scripts. `at_end` is called, last first, when the process ends in an orderly
+    way or its input breaks off.
     """
 
     variables: dict[str, object] = field(default_factory=dict)
     modules: set[str] = field(default_factory=set)
-    guest: Any = None
+    guest_session: Any = None
     at_end: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -79,7 +79,7 @@ class Invocation:
 
 @dataclass
 class ScriptInvocation:
-    """One fixed script: `values` are bound to its param block, by the names written there.
+    """One fixed script: `arguments` are bound to its param block, by the names written there.
 
     Every parameter is there, an absent one with the default of its type. `input` gives the objects piped or streamed in
     as they come.
@@ -87,7 +87,7 @@ class ScriptInvocation:
 
     host: SimHost
     text: str
-    values: dict[str, Any]
+    arguments: dict[str, Any]
     input: Iterator[object]
     process: ProcessState
     streams: Streams

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.hvsim.engine.statements import Arguments
-from tests.hvsim.engine.values import Int64
+from tests.hvsim.engine.values import Int64, version
 from tests.hvsim.values import Version
 from tests.psrp.peer.records import ShellError
 
@@ -163,7 +163,7 @@ def _table(value: object) -> object:
 
 
 def _version(value: object) -> Version:
-    return value if isinstance(value, Version) else Version(tuple(int(part) for part in str(value).split(".")))
+    return value if isinstance(value, Version) else version(str(value))
 
 
 def _span(value: object) -> object:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.hvsim.binder import NOTHING, BindingError, Bound, Call
 from tests.hvsim.engine import confirmation, errors
-from tests.hvsim.engine.commands import HYPER_V, Commands, Resolved
+from tests.hvsim.engine.commands import Commands, Resolved
 from tests.hvsim.engine.emission import Emissions
+from tests.hvsim.engine.general import modules
 from tests.hvsim.engine.invocation import Invocation, ProcessState
 from tests.hvsim.engine.stage_streams import Sink, StageStreams
 from tests.hvsim.engine.statements import Stage, Statement
 from tests.hvsim.host.failures import HostFailure
-from tests.hvsim.host.faults import ProcessDies, module_delay
+from tests.hvsim.host.faults import ProcessDies
 from tests.hvsim.host.world import SimHost
 from tests.psrp.peer.records import ShellError
 
@@ -45,7 +47,9 @@ class Engine:
             streamed = None
 
     def objects(self, statement: Statement, sink: Sink, streamed: Objects | None) -> Objects:
-        """What one statement writes, as it comes."""
+        """What one statement writes, as it comes. A command whose input ends before it began runs once without any."""
+        if streamed is not None and not statement.stages[0].is_script:
+            streamed = _begun(streamed)
         ready = [
             self._prepare(stage, sink, piped=streamed is not None or at > 0)
             for at, stage in enumerate(statement.stages)
@@ -63,7 +67,7 @@ class Engine:
         streams = StageStreams(sink, self.process, lambda failure: errors.of_host(failure, command), stage.merged)
         streams.values = _preferences(stage)
         try:
-            call = Call(command, stage.arguments, expects_input=piped)
+            call = Call(command, stage.arguments, expects_input=piped and found.streaming is None)
         except BindingError as failure:
             raise errors.of_binding(failure, command) from failure
         if found.per_object is None and found.streaming is None:
@@ -73,12 +77,14 @@ class Engine:
 
     def load(self, module: str, sleep: Callable[[float], None]) -> None:
         """Load a module at its first use."""
-        if module != HYPER_V or module in self.process.modules:
-            return
-        delay = module_delay(self.host)
-        if delay:
-            sleep(self.host.real_seconds(delay))
-        self.process.modules.add(module)
+        if module:
+            modules.load(self.host, self.process, module, sleep)
+
+
+def _begun(streamed: Objects) -> Objects | None:
+    for first in streamed:
+        return itertools.chain((first,), streamed)
+    return None
 
 
 def _preferences(stage: Stage) -> dict[str, object]:

@@ -1,65 +1,57 @@
-"""Which processes of a host run: each has a file FOLDER/processes/PID; a restart of the host ends them all."""
+"""The processes of a host: each is known to the world while it lives; a restart of the host ends them all."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 
 import psutil
 
-from tests.hvsim.host.faults import boot_of
-from tests.hvsim.host.world import SimHost
+from tests.hvsim.host.inventory import forget_process, register_process
+from tests.hvsim.host.world import STATE_FILE, SimHost
 
 FOLDER = "processes"
+_BOOTS = re.compile(rb'"boots":(\d+)')
+"""Where the world's file says how often the host has booted: read without its lock at every pipeline, because the file
+is only ever replaced as a whole.
+"""
 
 
 class Registration:
-    """This process among those of its host; `end` takes it off the list."""
+    """This process among those of its host: in the world, and as FOLDER/processes/PID, which outlives a restart."""
 
     def __init__(self, host: SimHost) -> None:
         self._host = host
-        self._boot = boot_of(host)
+        self._boot = register_process(host, os.getpid())
         self._file = host.folder / FOLDER / str(os.getpid())
         self._file.parent.mkdir(exist_ok=True)
-        self._file.write_text(str(psutil.Process().create_time()), encoding="utf-8")
+        self._file.write_text(repr(psutil.Process().create_time()), encoding="utf-8")
 
     def is_dead(self) -> bool:
         """Whether the host was restarted since this process began."""
-        return boot_of(self._host) != self._boot
+        found = _BOOTS.search((self._host.folder / STATE_FILE).read_bytes())
+        return found is not None and int(found[1]) != self._boot
 
-    def end_others(self) -> None:
-        """When the host was restarted: end every other process of it. When only this process dies: nothing."""
+    def end_all(self) -> None:
+        """This process dies, and if the host was restarted every other process of it too."""
         if self.is_dead():
             for file in self._file.parent.iterdir():
                 if file != self._file:
-                    _end(file)
+                    _kill(file)
         self.end()
 
     def end(self) -> None:
         """This process is gone."""
+        forget_process(self._host, os.getpid())
         self._file.unlink(missing_ok=True)
 
 
-def running(folder: Path) -> list[int]:
-    """The processes of the host in `folder` that are alive; those that ended without a word are taken off the list."""
-    alive = []
-    for file in sorted((folder / FOLDER).glob("[0-9]*")):
-        if _is_alive(file):
-            alive.append(int(file.name))
-        else:
-            file.unlink(missing_ok=True)
-    return alive
-
-
-def _is_alive(file: Path) -> bool:
+def _kill(file: Path) -> None:
     try:
-        return psutil.Process(int(file.name)).create_time() == float(file.read_text(encoding="utf-8"))
-    except (psutil.NoSuchProcess, FileNotFoundError):
-        return False
-
-
-def _end(file: Path) -> None:
-    if _is_alive(file):
-        os.kill(int(file.name), signal.SIGKILL)
+        if psutil.Process(int(file.name)).create_time() == float(file.read_text(encoding="utf-8")):
+            os.kill(int(file.name), signal.SIGKILL)
+    except (psutil.NoSuchProcess, ProcessLookupError, FileNotFoundError):
+        pass
     file.unlink(missing_ok=True)

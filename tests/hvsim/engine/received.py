@@ -21,8 +21,9 @@ from tests.hvsim.engine.values import (
     UInt16,
     UInt32,
     UInt64,
+    version,
 )
-from tests.hvsim.values import NetObject, Version
+from tests.hvsim.values import NetObject
 
 COPY = "Deserialized."
 
@@ -87,7 +88,7 @@ def _instant(value: datetime.datetime) -> datetime.datetime:
 
 _PRIMITIVES: tuple[tuple[Any, Callable[[Any], object]], ...] = (
     (ps.PSChar, lambda value: chr(int(value))),
-    (ps.PSVersion, lambda value: Version(tuple(map(int, str(value).split("."))))),
+    (ps.PSVersion, lambda value: version(str(value))),
     (ps.PSByte, Byte),
     (ps.PSUInt16, UInt16),
     (ps.PSUInt, UInt32),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Mapping
 from functools import cache
 
@@ -21,8 +20,6 @@ from tests.psrp.peer.records import ShellError
 @cache
 def handlers() -> Mapping[str, Handler]:
     """Who plays which script, by its text with plain line ends and nothing around it."""
-    if importlib.util.find_spec("tests.hvsim.guest.scripts") is None:
-        return {}
     from tests.hvsim.guest.scripts import GUEST_SCRIPTS
 
     return {plain(text): handler for text, handler in GUEST_SCRIPTS.items()}
@@ -47,7 +44,7 @@ def _fixed(engine: Engine, stage: Stage, sink: Sink, upstream: Objects | None, h
     invocation = ScriptInvocation(
         host=engine.host,
         text=plain(stage.name),
-        values=param_block.bind(parameters or [], stage.arguments),
+        arguments=param_block.bind(parameters or [], stage.arguments),
         input=upstream or iter(()),
         process=engine.process,
         streams=streams.streams(),
@@ -76,6 +73,4 @@ def _lines(engine: Engine, stage: Stage, sink: Sink, upstream: Objects | None) -
     own = {name.casefold(): value for name, value in variables.items()}
     if parameters is None:
         own["args"] = [value for _, value in stage.arguments]
-    if stage.local_scope:
-        own |= {key: value for key, value in engine.process.variables.items() if key not in own}
-    yield from Evaluation(engine, sink, own, upstream).run(lines)
+    yield from Evaluation(engine, sink, own, upstream, local=stage.local_scope).run(lines)

@@ -12,8 +12,10 @@ import psrpcore
 from psrpcore import types as ps
 
 from tests.hvsim.engine import clixml
+from tests.hvsim.engine.general.cim import HOST_NAME
 from tests.hvsim.engine.pipeline import Engine
 from tests.hvsim.engine.processes import Registration
+from tests.hvsim.engine.received import received
 from tests.hvsim.engine.statements import requested
 from tests.hvsim.host.faults import ProcessDies
 from tests.psrp.peer.records import ShellError
@@ -79,7 +81,22 @@ class Session:
         self._engine = engine
         self._registration = registration
         version = VERSION_OF[engine.host.options.version]
+        engine.process.variables |= self._variables(version)
         self._server = Server(wire, self._invoke, private_data={"PSVersionTable": version_table(version)})
+
+    def _variables(self, version: str) -> dict[str, object]:
+        """What a script finds set, by casefolded name."""
+        user = self._engine.host.options.user
+        return {
+            "psversiontable": received(ps.PSDict(version_table(version))),
+            "pshome": "C:\\Windows\\System32\\WindowsPowerShell\\v1.0",
+            "env:computername": HOST_NAME,
+            "env:username": user,
+            "env:userprofile": f"C:\\Users\\{user}",
+            "env:temp": f"C:\\Users\\{user}\\AppData\\Local\\Temp",
+            "env:systemdrive": "C:",
+            "erroractionpreference": "Continue",
+        }
 
     def serve(self) -> int:
         """Serve to the end; the exit code of the process."""
@@ -92,7 +109,7 @@ class Session:
         try:
             self._engine.run(requested(shell), WireSink(running), streamed)
         except ProcessDies as death:
-            self._registration.end_others()
+            self._registration.end_all()
             die(str(death), death.exit_code)
 
 

@@ -93,7 +93,7 @@ class Pipe:
 
 @dataclass(frozen=True)
 class Assignment:
-    """``$name = ...``."""
+    """``$name = ...``; the name begins with ``global:`` if that was written."""
 
     name: str
     pipe: Pipe

@@ -8,7 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.hvsim.values import NetObject
+from tests.hvsim.values import NetObject, Version
+
+__all__ = [
+    "CUSTOM_OBJECT",
+    "Byte",
+    "Credential",
+    "EnumValue",
+    "Int32",
+    "Int64",
+    "Noted",
+    "SecureString",
+    "UInt16",
+    "UInt32",
+    "UInt64",
+    "Version",
+    "custom_object",
+    "version",
+]
 
 
 @dataclass(frozen=True)
@@ -103,3 +120,8 @@ def custom_object(properties: Mapping[str, object], *, selected_from: str = "") 
 
 def _as_text(properties: Mapping[str, object]) -> str:
     return "@{" + "; ".join(f"{name}={'' if value is None else value}" for name, value in properties.items()) + "}"
+
+
+def version(text: str) -> Version:
+    """The System.Version that `text` ("10.0.26100") writes. Raises ValueError."""
+    return Version(tuple(int(part) for part in text.split(".")))

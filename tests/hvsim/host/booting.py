@@ -17,7 +17,7 @@ CLOCK_SYNC = 30.0
 
 
 def boot(world: World, vm: VirtualMachine, moment: float) -> None:
-    """Begin a new life at `moment`: nothing in memory, and heartbeat, PowerShell Direct and logging on still to come."""
+    """Begin a new life at `moment`: nothing in memory; heartbeat, PowerShell Direct and logging on come later."""
     mark_dead(vm)
     vm.booted_at = moment
     if not _has_system(world, vm):

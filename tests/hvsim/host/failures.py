@@ -19,8 +19,8 @@ INVALID_STATE = 32775
 class HostFailure(Exception):
     """A refusal: what an error record on the wire is made from.
 
-    `error_id` is the first part of the FullyQualifiedErrorId, `category` the name of an ErrorCategory. `hresult` is None
-    where the real error carries none.
+    `error_id` is the first part of the FullyQualifiedErrorId, `category` the name of an ErrorCategory. `hresult` is
+    None where the real error carries none.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.hvsim.host.crashes import empty_disk
 from tests.hvsim.host.state import Fault
 from tests.hvsim.host.strikes import FIELD_RATES, KINDS, field_strikes, strike
 from tests.hvsim.host.world import SimHost
@@ -51,7 +52,8 @@ def clear_faults(folder: Path) -> None:
     """Forget all planned faults, and mend what they left broken: a full disk has room again."""
     with SimHost(folder).transaction() as world:
         world.faults.clear()
-        world.disk_filled = False
+        if world.disk_filled:
+            empty_disk(world)
 
 
 def at_process_start(host: SimHost) -> None:

@@ -7,6 +7,7 @@ from tests.hvsim.host.disk_files import chain_paths
 from tests.hvsim.host.failures import sharing_violation
 from tests.hvsim.host.state import World
 from tests.hvsim.host.states import OCCUPIES_MEMORY
+from tests.hvsim.host.strikes import strike
 
 
 def holders(world: World) -> dict[str, str]:
@@ -44,6 +45,8 @@ def refuse_if_held(world: World, path: str) -> None:
 
     For whoever deletes, moves or overwrites files of the host.
     """
+    if strike(world, "sharing-violation", on="Remove-Item"):
+        raise sharing_violation(path)
     key = world.drives.key(path)
     for held in sorted(holders(world)):
         if (held == key or held.startswith(key.rstrip("\\") + "\\")) and world.drives.exists(held):

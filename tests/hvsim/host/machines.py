@@ -66,11 +66,10 @@ class Firmware:
 
 @dataclass
 class Security:
-    """Key protector and TPM; `protector` is hexadecimal, empty when there is none. `protector_host` made it."""
+    """Key protector and TPM. `protector` is hexadecimal, its host's guardian first; empty when there is none."""
 
     tpm: bool = False
     protector: str = ""
-    protector_host: str = ""
     encrypt_state: bool = False
     vbs_opt_out: bool = False
     shielded: bool = False
@@ -171,8 +170,8 @@ class Transition:
 class VirtualMachine:
     """A machine of the host.
 
-    `life` changes at every boot, reset, resume and restore: a PowerShell Direct session belongs to one life. `memory` is
-    what the guest holds in memory, as JSON data. The `_at` times are simulated seconds: when heartbeat, PowerShell
+    `life` changes at every boot, reset, resume and restore: a PowerShell Direct session belongs to one life. `memory`
+    is what the guest holds in memory, as JSON data. The `_at` times are simulated seconds: when heartbeat, PowerShell
     Direct and logging on begin to work in this life.
     """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tests.hvsim.host.disk_files import load, merge_down, relink
 from tests.hvsim.host.failures import HostFailure
 from tests.hvsim.host.machines import HardDrive, VirtualMachine
-from tests.hvsim.host.state import VMMS_LOG, Event, Merge, World
+from tests.hvsim.host.state import VMMS_LOG, Merge, World
 from tests.hvsim.host.states import OperationalStatus
 from tests.hvsim.host.strikes import field_strikes
 
@@ -60,9 +60,8 @@ def finish_merge(world: World, merge: Merge) -> None:
     try:
         Collection(world, vm, merge).run()
     except HostFailure as failure:
-        world.records += 1
         message = f"'{merge.name}' background disk merge failed to complete: {failure.message}"
-        world.events.append(Event(VMMS_LOG, MERGE_FAILED, world.now, message, 2, merge.machine, world.records))
+        world.note(VMMS_LOG, MERGE_FAILED, message, level=2, machine=merge.machine)
 
 
 @dataclass

@@ -15,9 +15,9 @@ OPTIONS_FILE = "options.json"
 class HostOptions:
     """A host as its maker wants it.
 
-    Sizes are bytes; times are simulated seconds. `speed` is how many of them pass in one real second. `boot` is the time
-    from Start-VM to PowerShell Direct, of which the heartbeat needs two thirds; `merge` is what a disk merge takes after
-    the call that caused it has returned. `field` lets all transient faults happen at random, drawn from `seed`.
+    Sizes are bytes; times are simulated seconds. `speed` is how many of them pass in one real second. `boot` is the
+    time from Start-VM to PowerShell Direct, of which the heartbeat needs two thirds; `merge` is what a disk merge takes
+    after the call that caused it has returned. `field` lets all transient faults happen at random, drawn from `seed`.
     `user` and `password` are the account of every simulated guest.
     """
 

@@ -19,6 +19,7 @@ from tests.hvsim.host.failures import (
 )
 from tests.hvsim.host.locks import writers
 from tests.hvsim.host.machines import Transition, VirtualMachine, new_id, readiness
+from tests.hvsim.host.merging import merge_of
 from tests.hvsim.host.state import WORKER_LOG, World
 from tests.hvsim.host.states import OFF, StateName
 from tests.hvsim.host.strikes import field_strikes
@@ -32,7 +33,6 @@ TURNING_OFF = 0.3
 LATE = 4.0
 """Simulated seconds of the changes, and how much later an event or the release of a file comes in field mode."""
 ALREADY = "The virtual machine is already in the specified state."
-HOST_GUARDIAN = "this host"
 
 
 def refuse_while_busy(world: World, vm: VirtualMachine, operation: str) -> None:
@@ -55,17 +55,15 @@ def start(world: World, vm: VirtualMachine) -> bool:
         return True
     if vm.state not in (StateName.Off, StateName.Saved):
         raise invalid_state(
-            f"'{vm.name}' failed to start. The operation cannot be performed while the virtual machine is in its current "
-            f"state. (Virtual machine ID {vm.id.upper()})",
+            f"'{vm.name}' failed to start. The operation cannot be performed while the virtual machine is in its "
+            f"current state. (Virtual machine ID {vm.id.upper()})",
             vm.name,
         )
     _refuse_to_start(world, vm)
     cause = "boot" if vm.state == StateName.Off else "resume"
     assign_macs(world, vm)
-    if vm.settings.automatic_checkpoints and vm.settings.checkpoint_type != "Disabled":
-        remove_automatic(world, vm)
-        stamp = time.strftime("%m/%d/%Y - %H:%M:%S", time.gmtime(world.now))
-        take(world, vm, f"Automatic Checkpoint - {vm.name} - ({stamp})", automatic=True)
+    if vm.settings.automatic_checkpoints:
+        _take_automatic(world, vm)
     _begin(world, vm, StateName.Starting, StateName.Running, STARTING, cause)
     return True
 
@@ -90,23 +88,23 @@ def _refuse_to_start(world: World, vm: VirtualMachine) -> None:
         if world.drives.resolve(drive.path).stat().st_mode & 0o222 == 0:
             reason = "General access denied error"
             raise operation_failed(f"'{vm.name}' failed to start: '{drive.path}': {reason}", ACCESS_DENIED, vm.name)
-    if settings.security.tpm and settings.security.protector_host != HOST_GUARDIAN:
+    if settings.security.tpm and not settings.security.protector.startswith(world.guardian):
         raise HostFailure(
-            f"'{vm.name}' failed to start. {identity} The key protector could not be unwrapped. Details are included in "
-            f"the HostGuardianService-Client event log. (0x80070241).",
+            f"'{vm.name}' failed to start. {identity} The key protector could not be unwrapped. Details are "
+            f"included in the HostGuardianService-Client event log. (0x80070241).",
             hresult=0x80070241,
             target=vm.name,
         )
     if settings.processor.nested and not world.options.nested:
         raise HostFailure(
-            f"'{vm.name}' failed to start. {identity} The virtual machine could not be started because this platform does "
-            f"not support nested virtualization.",
+            f"'{vm.name}' failed to start. {identity} The virtual machine could not be started because this platform "
+            f"does not support nested virtualization.",
             target=vm.name,
         )
     if not world.options.virtualization:
         raise HostFailure(
-            f"'{vm.name}' failed to start. {identity} Virtual machine could not be started because the hypervisor is not "
-            f"running.",
+            f"'{vm.name}' failed to start. {identity} Virtual machine could not be started because the hypervisor is "
+            f"not running.",
             target=vm.name,
         )
 
@@ -201,8 +199,19 @@ def discard_saved(world: World, vm: VirtualMachine) -> None:
     vm.state = StateName.Off
 
 
+def _take_automatic(world: World, vm: VirtualMachine) -> None:
+    """Take the automatic checkpoint of a start, and drop the one before it; disks that merge keep the old one."""
+    if vm.settings.checkpoint_type == "Disabled" or merge_of(world, vm.id) is not None:
+        return
+    old = [point for point in vm.checkpoints.values() if point.automatic]
+    stamp = time.strftime("%m/%d/%Y - %H:%M:%S", time.gmtime(world.now))
+    take(world, vm, f"Automatic Checkpoint - {vm.name} - ({stamp})", automatic=True)
+    if old:
+        remove(world, vm, old)
+
+
 def remove_automatic(world: World, vm: VirtualMachine) -> None:
-    """Remove the automatic checkpoint of a machine, which its next start replaces."""
+    """Remove the automatic checkpoint of a machine, as an orderly shutdown does."""
     points = [point for point in vm.checkpoints.values() if point.automatic]
     if points:
         remove(world, vm, points)
@@ -253,9 +262,9 @@ HALT_EVENTS = {
 def _ended(world: World, vm: VirtualMachine, cause: str) -> None:
     mark_dead(vm)
     number, words = HALT_EVENTS[cause]
-    world.log(WORKER_LOG, number, vm, f"'{vm.name}' {words}")
+    event = world.log(WORKER_LOG, number, vm, f"'{vm.name}' {words}")
     if field_strikes(world, "late-event"):
-        world.events[-1].time = world.now + LATE
+        event.time = world.now + LATE
     _release_late(world, vm)
     if cause != "turned off":
         remove_automatic(world, vm)

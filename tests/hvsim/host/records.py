@@ -10,18 +10,22 @@ from functools import cache
 from typing import Any, TypeVar
 
 Record = TypeVar("Record")
+PLAIN = frozenset((str, int, float, bool))
 UNSAVED = {"saved": False}
 """`field(metadata=UNSAVED)` marks a field that is not part of the record."""
 
 
 def encode(value: object) -> Any:
     """`value` as JSON data: dataclasses become objects, tuples lists."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: encode(getattr(value, field.name)) for field in _saved(type(value))}
+    kind = type(value)
+    if value is None or kind in PLAIN:
+        return value
     if isinstance(value, dict):
         return {key: encode(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [encode(item) for item in value]
+    if names := _saved(typing.cast(Hashable, kind)):
+        return {name: encode(getattr(value, name)) for name in names}
     return value
 
 
@@ -31,8 +35,11 @@ def decode(kind: type[Record], data: Any) -> Record:
     return decoder(data)
 
 
-def _saved(kind: Any) -> tuple[dataclasses.Field[Any], ...]:
-    return tuple(field for field in dataclasses.fields(kind) if field.metadata.get("saved", True))
+@cache
+def _saved(kind: Any) -> tuple[str, ...]:
+    if not dataclasses.is_dataclass(kind):
+        return ()
+    return tuple(field.name for field in dataclasses.fields(kind) if field.metadata.get("saved", True))
 
 
 @cache
@@ -55,5 +62,5 @@ def _decoder(kind: Any) -> Callable[[Any], Any]:
 
 def _record_decoder(kind: Any) -> Callable[[Any], Any]:
     hints = typing.get_type_hints(kind)
-    decoders = {field.name: _decoder(hints[field.name]) for field in _saved(kind)}
+    decoders = {name: _decoder(hints[name]) for name in _saved(kind)}
     return lambda data: kind(**{name: decode_one(data[name]) for name, decode_one in decoders.items() if name in data})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.hvsim.host.merging import finish_merge, merge_of
+from tests.hvsim.host.mishaps import strike_machines
 from tests.hvsim.host.power import finish_transition
 from tests.hvsim.host.state import World
 from tests.hvsim.host.states import OperationalStatus
@@ -29,5 +30,6 @@ def settle(world: World) -> None:
             vm.status = (
                 [OperationalStatus.InService, OperationalStatus.MergingDisks] if merging else [OperationalStatus.Ok]
             )
+    strike_machines(world)
     world.locks = [lock for lock in world.locks if lock.until > world.now]
     world.jobs = [job for job in world.jobs if job.until > world.now]

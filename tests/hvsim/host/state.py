@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -10,9 +11,10 @@ from tests.hvsim.host.drives import Drives
 from tests.hvsim.host.failures import unknown_id
 from tests.hvsim.host.machines import VirtualMachine, new_id
 from tests.hvsim.host.options import HostOptions
-from tests.hvsim.host.records import UNSAVED
+from tests.hvsim.host.records import UNSAVED, decode, encode
 
 EVENTS_KEPT = 500
+EVENTS_FILE = "events.jsonl"
 WORKER_LOG = "Microsoft-Windows-Hyper-V-Worker-Admin"
 VMMS_LOG = "Microsoft-Windows-Hyper-V-VMMS-Admin"
 
@@ -29,6 +31,21 @@ class Event:
     machine: str
     record: int
     properties: list[str] = field(default_factory=list)
+
+
+def read_events(folder: Path) -> list[Event]:
+    """The entries that earlier transactions wrote."""
+    file = folder / EVENTS_FILE
+    if not file.exists():
+        return []
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [decode(Event, json.loads(line)) for line in lines[-EVENTS_KEPT:]]
+
+
+def append_events(folder: Path, events: list[Event]) -> None:
+    """Add entries to those on disk: they are apart from the rest of the state, which is read far more often."""
+    with (folder / EVENTS_FILE).open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(encode(event)) + "\n" for event in events)
 
 
 @dataclass
@@ -78,8 +95,8 @@ class Fault:
     """Something that goes wrong.
 
     `kind` is one of `faults.KINDS`. It strikes `times` times, at the cmdlet or occasion `on` (any, when None) and the
-    machine of that name or id (any, when None). `seconds` is how long it lasts where it lasts (simulated); `code` is the
-    bugcheck of a guest that crashes.
+    machine of that name or id (any, when None). `seconds` is how long it lasts where it lasts (simulated); `code` is
+    the bugcheck of a guest that crashes.
     """
 
     kind: str
@@ -116,10 +133,10 @@ class World:
     now: float
     as_of: float
     boots: int = 1
+    guardian: str = field(default_factory=lambda: new_id().replace("-", ""))
     booted_at: float = 0.0
     machines: dict[str, VirtualMachine] = field(default_factory=dict)
     switches: dict[str, Switch] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
     locks: list[FileLock] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
@@ -134,6 +151,7 @@ class World:
     macs: int = 0
     options: HostOptions = field(default_factory=HostOptions, metadata=UNSAVED)
     folder: Path = field(default_factory=Path, metadata=UNSAVED)
+    fresh_events: list[Event] = field(default_factory=list, metadata=UNSAVED)
 
     def __post_init__(self) -> None:
         self._drives: Drives | None = None
@@ -144,6 +162,11 @@ class World:
         if self._drives is None:
             self._drives = Drives(self.folder)
         return self._drives
+
+    @property
+    def events(self) -> list[Event]:
+        """The newest `EVENTS_KEPT` entries of the event logs, oldest first; some may be dated a little ahead."""
+        return [*read_events(self.folder), *self.fresh_events][-EVENTS_KEPT:]
 
     def machine(self, id: str) -> VirtualMachine:
         """The machine with a GUID, in any case. Raises `HostFailure` when there is none."""
@@ -159,13 +182,19 @@ class World:
 
     def log(
         self, log: str, id: int, vm: VirtualMachine, message: str, level: int = 4, properties: tuple[str, ...] = ()
-    ) -> None:
+    ) -> Event:
         """Write an event about a machine; level 2 is an error, 4 information."""
         self.records += 1
         text = f"{message} (Virtual machine ID {vm.id.upper()})"
         values = [vm.name, vm.id.upper(), *properties]
-        self.events.append(Event(log, id, self.now, text, level, vm.id, self.records, values))
-        del self.events[:-EVENTS_KEPT]
+        event = Event(log, id, self.now, text, level, vm.id, self.records, values)
+        self.fresh_events.append(event)
+        return event
+
+    def note(self, log: str, id: int, message: str, *, level: int = 4, machine: str = "") -> None:
+        """Write an event about the host, or about a machine that may be gone."""
+        self.records += 1
+        self.fresh_events.append(Event(log, id, self.now, message, level, machine, self.records))
 
     def hold(self, path: str, seconds: float, reason: str) -> None:
         """Keep a file locked for some simulated seconds."""

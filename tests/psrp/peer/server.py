@@ -21,6 +21,8 @@ from .wire import ZERO, BrokenLine, Wire
 
 FRAGMENT = 32 * 1024
 EXIT_BROKEN = 160
+METADATA = ["Name", "Namespace", "HelpUri", "CommandType", "ResolvedCommandName", "OutputType", "Parameters"]
+"""What a client that asks for commands gets of each."""
 
 
 class Stopped(BaseException):
@@ -61,6 +63,8 @@ class Running:
     def shell(self) -> psrpcore.PowerShell:
         """What is to be run; the event would build it anew at each look."""
         shell = self.pipeline.metadata
+        if isinstance(shell, psrpcore.GetMetadata):
+            return _looking_up(shell)
         if not isinstance(shell, psrpcore.PowerShell):
             raise TypeError(f"a pipeline was to be run that says {shell!r}")
         return shell
@@ -165,6 +169,23 @@ class Running:
                 pipeline.prepare_message(message, message_type=ps.PSRPMessageType.PipelineState)
 
         self.write(change)
+
+
+def _looking_up(wanted: psrpcore.GetMetadata) -> psrpcore.PowerShell:
+    """What the engine runs to describe commands (MS-PSRP 2.2.2.14): how many there are, then each of them."""
+    looking = psrpcore.PowerShell()
+    names = [str(name) for name in wanted.name or ["*"] if name is not None]
+    for stages in (
+        [("Measure-Object", {}), ("Select-Object", {"Property": ["Count"]})],
+        [("Select-Object", {"Property": METADATA})],
+    ):
+        everything: list[tuple[str, dict[str, Any]]] = [("Get-Command", {"Name": names}), *stages]
+        for name, parameters in everything:
+            command = psrpcore.Command(name)
+            command.add_parameters(**parameters)
+            looking.commands.append(command)
+        looking.commands[-1].end_of_statement = True
+    return looking
 
 
 class Server:
@@ -285,7 +306,7 @@ class Server:
             self._hand_over(running, event)
 
     def _hand_over(self, running: Running, event: Any) -> None:
-        if isinstance(event, psrpcore.CreatePipelineEvent):
+        if isinstance(event, psrpcore.CreatePipelineEvent | psrpcore.GetCommandMetadataEvent):
             running.begin()
         elif isinstance(event, psrpcore.PipelineInputEvent | psrpcore.EndOfPipelineInputEvent):
             running.input.put(event)

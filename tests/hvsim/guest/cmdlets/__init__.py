@@ -1,0 +1,1 @@
+"""The cmdlets that the guest's PowerShell has, by subject."""
