@@ -73,7 +73,7 @@ class StateStore:
                 return
             self._build(image, spec, folder, progress, state)
 
-        self._exclusively(folder.name, progress, replace)
+        self._exclusively(folder.name, _name(image, state), progress, replace)
         return folder
 
     def close(self) -> None:
@@ -89,17 +89,17 @@ class StateStore:
                 self._build(image, spec, folder, progress, state)
             self._users.enter(folder.name)
 
-        self._exclusively(folder.name, progress, enter)
+        self._exclusively(folder.name, _name(image, state), progress, enter)
 
-    def _exclusively(self, key: str, progress: Progress, work: Callable[[], None]) -> None:
+    def _exclusively(self, key: str, name: str, progress: Progress, work: Callable[[], None]) -> None:
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = lock_of(self._root, key)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                with progress.task("Waiting for another run that builds the same state", steps=1):
-                    self._wait_for(lock.acquire, key)
+                with progress.task(f"Waiting for another run that is at the state {name}", steps=1):
+                    self._wait_for(lock.acquire, key, name)
             try:
                 work()
             finally:
@@ -110,12 +110,12 @@ class StateStore:
                 hint="free space there, or choose another folder with --hyperv-cache.",
             ) from error
 
-    def _wait_for(self, acquire: Callable[[float], object], key: str) -> None:
+    def _wait_for(self, acquire: Callable[[float], object], key: str, name: str) -> None:
         try:
             acquire(BUILD_TIMEOUT)
         except Timeout:
             raise StateError(
-                f"another run has been building the same state for over {BUILD_TIMEOUT / 60:.0f} minutes",
+                f"another run has been at the state {name} for over {BUILD_TIMEOUT / 60:.0f} minutes",
                 hint="see whether it is stuck, end it, and try again.",
                 state=key,
             ) from None
@@ -212,7 +212,7 @@ class StateStore:
     ) -> StateRecord:
         return StateRecord(
             key=key,
-            name=state.name if state else image.name,
+            name=_name(image, state),
             recipe=f"{os.path.relpath(state.file, self._sources)}::{state.name}" if state else "",
             image=image.name,
             machine=spec.summary,
@@ -224,3 +224,7 @@ class StateStore:
             created=time.time(),
             took=took,
         )
+
+
+def _name(image: Image, state: State | None) -> str:
+    return state.name if state else image.name

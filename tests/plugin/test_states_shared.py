@@ -47,7 +47,7 @@ def test_workers_build_each_state_once_and_the_others_wait_and_say_so(bed: Bed, 
     result.assert_outcomes(passed=8)
     assert (pytester.path / "tries").read_text().split() == ["one", "two"]
     assert [event["purpose"] for event in bed.events("build")] == ["debian-12"]
-    assert "Waiting for another run that builds the same state" in result.stderr.str()
+    assert "Waiting for another run that is at the state " in result.stderr.str()
     assert bed.left() == []
 
 
