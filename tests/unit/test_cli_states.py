@@ -16,8 +16,6 @@ from pytest_hyperv.spec import MIB
 from pytest_hyperv.states.record import USED, StateRecord, lock_of, sweep
 from pytest_hyperv.states.users import Users
 
-NOW = time.time()
-
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["states", *(str(argument) for argument in arguments)])
@@ -43,7 +41,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def put(root: Path, name: str, parent: str = "", *, unused: float = 0.0, parent_build: str = "first") -> str:
     """A state of 1 MiB that was not used for so many seconds; returns its key."""
-    key = name.ljust(32, "0")
+    key, now = name.ljust(32, "0"), time.time()
     folder = root / key
     folder.mkdir()
     (folder / "ram").write_bytes(os.urandom(MIB))
@@ -58,11 +56,11 @@ def put(root: Path, name: str, parent: str = "", *, unused: float = 0.0, parent_
         parent=parent,
         parent_build=parent_build if parent else "",
         build="first",
-        created=NOW - 1000,
+        created=now - 1000,
         took=1.0,
     )
     record.write(folder)
-    os.utime(folder / USED, (NOW - unused, NOW - unused))
+    os.utime(folder / USED, (now - unused, now - unused))
     return key
 
 
