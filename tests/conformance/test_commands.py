@@ -8,7 +8,7 @@ from pytest_hyperv import VirtualMachine
 from pytest_hyperv.errors import CommandFailed, CommandTimeout
 from tests.conformance.guests import guest_of
 
-pytestmark = [pytest.mark.feature(7), pytest.mark.hyperv(reset="module", network="none")]
+pytestmark = [pytest.mark.feature(7), pytest.mark.hyperv(reset="module")]
 FOR_EVER = 4242
 
 
