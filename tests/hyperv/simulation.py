@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
 from benchmarks.simulated import SimulatedLab, ensure_state, open_backend
 from pytest_hyperv.backends.hyperv.backend import HypervBackend
+from pytest_hyperv.backends.hyperv.saved_state import SavedState
 from pytest_hyperv.spec import MIB, MachineSpec
 from tests.hvsim.host.faults import Fault, clear_faults, plan_fault
 from tests.hvsim.host.inventory import left_over
@@ -45,13 +47,18 @@ class Simulation:
         return open_backend(self.cache)
 
     def state(self, spec: MachineSpec = SPEC) -> Path:
-        """The state of a spec, built at the first call."""
-        if spec not in self._states:
+        """A state of a spec. All have the disk of the first one, which is built: what booted once fits every spec."""
+        if not self._states:
             backend = self.open()
             try:
-                self._states[spec] = ensure_state(self.cache, backend, spec)
+                self._states[SPEC] = ensure_state(self.cache, backend, SPEC)
             finally:
                 backend.close()
+        if spec not in self._states:
+            folder = self._states[SPEC].with_name(f"other-{len(self._states)}")
+            folder.mkdir()
+            replace(SavedState.read(self._states[SPEC]), spec=spec).write(folder)
+            self._states[spec] = folder
         return self._states[spec]
 
     def world(self) -> AbstractContextManager[World]:
