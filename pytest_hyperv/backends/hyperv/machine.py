@@ -245,7 +245,7 @@ class HypervMachine:
         return screen.screenshot(self._host, self._ident)
 
     def console_text(self) -> str:
-        """What the serial port said since it was first asked for, or the machine was made."""
+        """What the serial port said since the machine was made; of Windows guests, since this was first asked for."""
         return self._console.text()
 
     def give_disk_away(self) -> None:

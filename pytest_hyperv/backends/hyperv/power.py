@@ -80,10 +80,13 @@ class Power:
         self._crash = self._began = None
 
     def watch(self) -> None:
-        """Raise when there is no sense in waiting for the guest: it crashed, is off, or its storage is gone."""
+        """Raise when there is no sense in waiting for the guest.
+
+        It crashed (also when it restarted by itself since), is off or paused, or its storage is gone.
+        """
         seen = look(self._host, self._ident)
         fail_if_critical(seen)
-        if seen.state in OFF:
+        if self.crash is not None or seen.state in OFF:
             raise self.death() or self.must_run(f"it is {MachineState.OFF}")
         if seen.state == "Paused":
             raise self.must_run("it is paused")
