@@ -32,12 +32,13 @@ def shared_host(tmp_path_factory: pytest.TempPathFactory) -> Simulation:
 
 @pytest.fixture
 def host(shared_host: Simulation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulation]:
-    """The host, calm at first, and with nothing left on it in the end."""
+    """The host, calm at first, and in the end with nothing on it that was not there before."""
     enter(shared_host.lab, monkeypatch)
     shared_host.calm()
+    before = shared_host.left()
     yield shared_host
     shared_host.calm()
-    assert shared_host.left_in_the_end() == []
+    assert shared_host.left_in_the_end(before) == []
 
 
 @pytest.fixture

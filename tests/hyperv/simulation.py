@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -102,9 +102,9 @@ class Simulation:
         """What is on the host and in the ledger beside sealed disks."""
         return left_over(self.lab.host, "C:\\") + self.records()
 
-    def left_in_the_end(self) -> list[str]:
-        """What is left once locks that outlive their cause are gone."""
-        return eventually(self.left, lambda left: not left)
+    def left_in_the_end(self, before: Sequence[str] = ()) -> list[str]:
+        """What is left beside ``before`` once locks that outlive their cause are gone."""
+        return eventually(lambda: [each for each in self.left() if each not in before], lambda left: not left)
 
     def records(self) -> list[str]:
         """The records of machines, in words."""
