@@ -36,9 +36,9 @@ def make_key(path: Path) -> Path:
 
 
 class SshServer:
-    """A server that runs. Start it again at the same port with `start`."""
+    """A server that runs. Start it again at the same port with `start`. ``programs`` come first in its PATH."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, programs: Path | None = None) -> None:
         self._program, self._folder = needed(), folder
         self.key = make_key(folder / "user" / "key")
         make_key(folder / "host_key")
@@ -49,7 +49,7 @@ class SshServer:
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host_key'}\n"
             f"AuthorizedKeysFile {self.key}.pub\nPidFile none\nStrictModes no\nUsePAM no\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
-            "MaxStartups 100\n"
+            "MaxStartups 100\n" + ("" if programs is None else f"SetEnv PATH={programs}:/usr/bin:/bin\n")
         )
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -95,12 +95,12 @@ def _of_server(connection: psutil.Process) -> list[psutil.Process]:
 
 
 @contextmanager
-def ssh_server(folder: Path) -> Iterator[SshServer]:
+def ssh_server(folder: Path, programs: Path | None = None) -> Iterator[SshServer]:
     """A server that listens until the block is left. Root's runs without privileges in /run/sshd (sshd(8))."""
     needed()
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    server = SshServer(folder)
+    server = SshServer(folder, programs)
     server.start()
     try:
         yield server
