@@ -10,7 +10,6 @@ import pytest
 from benchmarks.simulated import SimulatedLab
 from pytest_hyperv.backends.hyperv.backend import HypervBackend
 from pytest_hyperv.backends.hyperv.machine import HypervMachine
-from pytest_hyperv.images import ImageStore
 from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.spec import MachineSpec
 from tests.hvsim.host.options import HostOptions
@@ -89,7 +88,7 @@ def machine(clone: Clone) -> HypervMachine:
 @pytest.fixture
 def vm(host: Simulation, machine: HypervMachine) -> VirtualMachine:
     """The same machine as a test holds it."""
-    return VirtualMachine(machine, ImageStore(host.cache / "images").get(SPEC.image), "hyperv")
+    return VirtualMachine(machine, host.image, "hyperv")
 
 
 def enter(lab: SimulatedLab, environment: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ from typing import TypeVar
 from benchmarks.simulated import SimulatedLab, ensure_state, open_backend
 from pytest_hyperv.backends.hyperv.backend import HypervBackend
 from pytest_hyperv.backends.hyperv.saved_state import SavedState
-from pytest_hyperv.spec import MIB, MachineSpec
+from pytest_hyperv.images import ImageStore
+from pytest_hyperv.spec import MIB, Image, MachineSpec
 from tests.hvsim.host.faults import Fault, clear_faults, plan_fault
 from tests.hvsim.host.inventory import left_over
 from tests.hvsim.host.machines import VirtualMachine
@@ -41,6 +42,11 @@ class Simulation:
     def cache(self) -> Path:
         """The cache that the backend keeps its records in."""
         return self.lab.cache
+
+    @property
+    def image(self) -> Image:
+        """The golden image of the guests."""
+        return ImageStore(self.cache / "images").get(SPEC.image)
 
     def open(self) -> HypervBackend:
         """A backend with a process of its own on the host."""

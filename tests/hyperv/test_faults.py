@@ -223,11 +223,14 @@ def test_a_worker_that_dies_while_a_guest_boots_ends_the_wait(host: Simulation, 
         machine.start(30)
 
 
-def test_a_full_disk_stops_running_machines_with_a_word_about_storage(host: Simulation, machine: HypervMachine) -> None:
+def test_a_full_disk_stops_running_machines_with_a_word_about_storage(
+    host: Simulation, machine: HypervMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guest_session, "GRACE", 1.0)
     with host.world() as world:
         fill_disk(world)
     with pytest.raises(MachineError, match="PausedCritical") as told:
-        machine.session.run(["hostname.exe"], timeout=5)
+        machine.session.run(["hostname.exe"], timeout=1)
     assert told.value.machine == machine.name
     assert told.value.hint
 
@@ -249,7 +252,7 @@ def test_a_guest_that_hangs_is_given_up_in_time_and_can_be_reset(
     monkeypatch.setattr(guest_session, "GRACE", 1.0)
     host.plan("guest-hangs")
     with pytest.raises(CommandTimeout):
-        machine.session.run(["hostname.exe"], timeout=1)
+        machine.session.run(["hostname.exe"], timeout=0.5)
     assert machine.recycle()
     assert works(machine)
 
@@ -351,7 +354,8 @@ def test_missing_rights_are_told_after_one_try(host: Simulation, backend: Hyperv
     error = fails(backend, host)
     assert isinstance(error, CmdletError)
     assert error.category == "PermissionDenied"
-    assert error.command.endswith(command)
+    assert error.command == command
+    assert error.message.startswith(f"{command} failed: ")
     assert error.host == "local"
     assert error.hint
     assert not backend.host.patience.counts

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from benchmarks.simulated import CREDENTIALS
+from pytest_hyperv.backends.hyperv import guest_session
 from pytest_hyperv.backends.hyperv.machine import HypervMachine
 from pytest_hyperv.backends.hyperv.opening import ThroughHost
 from pytest_hyperv.errors import (
@@ -26,11 +27,10 @@ from pytest_hyperv.errors import (
     GuestCrashed,
     MachineStateError,
 )
-from pytest_hyperv.images import ImageStore
 from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.psrp.client import Session
 from tests.hyperv.conftest import enter
-from tests.hyperv.simulation import PATIENCE, SPEC, Simulation, eventually
+from tests.hyperv.simulation import PATIENCE, Simulation, eventually
 
 LONG = 20000
 """Seconds of a guest's time that no test waits for."""
@@ -44,7 +44,7 @@ def one(shared_host: Simulation) -> Iterator[VirtualMachine]:
         shared_host.calm()
         backend = shared_host.open()
         machine = backend.clone(shared_host.state(), "PowerShell Direct")
-        yield VirtualMachine(machine, ImageStore(shared_host.cache / "images").get(SPEC.image), "hyperv")
+        yield VirtualMachine(machine, shared_host.image, "hyperv")
         machine.discard()
         backend.close()
 
@@ -112,7 +112,7 @@ def test_output_comes_while_the_program_runs(one: VirtualMachine) -> None:
     came: list[tuple[int, float]] = []
     began = time.monotonic()
     told = one.run(
-        ["ping.exe", "-n", "400", "localhost"], on_output=lambda number, _: came.append((number, time.monotonic()))
+        ["ping.exe", "-n", "20", "localhost"], on_output=lambda number, _: came.append((number, time.monotonic()))
     )
     took = time.monotonic() - began
     assert told
@@ -219,10 +219,11 @@ def test_a_guest_that_was_turned_off_refuses_with_the_way_on(vm: VirtualMachine)
     assert "start" in told.value.hint
 
 
-def test_a_paused_guest_refuses_with_the_way_on(vm: VirtualMachine) -> None:
+def test_a_paused_guest_refuses_with_the_way_on(vm: VirtualMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guest_session, "GRACE", 1.0)
     vm.pause()
-    with pytest.raises((MachineStateError, CommandTimeout)):
-        vm.run(["hostname.exe"], timeout=1)
+    with pytest.raises(MachineStateError, match="it is paused"):
+        vm.run(["hostname.exe"], timeout=0.5)
     vm.resume()
     assert vm.run(["hostname.exe"])
 
