@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,7 +57,12 @@ class SshServer:
     def target(self) -> SshTarget:
         """This server, as the account the tests run under."""
         return SshTarget(
-            "127.0.0.1", getpass.getuser(), self.key, self._folder / "known_hosts", "machine-1", port=self.port
+            "127.0.0.1",
+            psutil.Process().username(),
+            self.key,
+            self._folder / "known_hosts",
+            "machine-1",
+            port=self.port,
         )
 
     def start(self) -> None:
@@ -98,7 +103,7 @@ def _of_server(connection: psutil.Process) -> list[psutil.Process]:
 def ssh_server(folder: Path, programs: Path | None = None) -> Iterator[SshServer]:
     """A server that listens until the block is left. Root's runs without privileges in /run/sshd (sshd(8))."""
     needed()
-    if os.geteuid() == 0:
+    if sys.platform != "win32" and os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     server = SshServer(folder, programs)
     server.start()
