@@ -133,10 +133,12 @@ class Session:
     def call(
         self, what: Runnable, *, timeout: float = CALL_TIMEOUT, input: Iterable[Any] | None = None
     ) -> PowerShellResult:
-        """Like `run`, but the first error of the call is raised as CmdletError."""
+        """Like `run`, but the first error of the call is raised as CmdletError, which names the command that failed."""
         result = self.run(what, timeout=timeout, input=input)
         if result.errors:
-            raise result.errors[-1 if result.failure else 0].cmdlet_error(result.title, self.host)
+            error = result.errors[-1 if result.failure else 0]
+            one_of_several = " " in result.title
+            raise error.cmdlet_error(error.activity if one_of_several and error.activity else result.title, self.host)
         return result
 
     def exchange_key(self, timeout: float = CALL_TIMEOUT) -> None:

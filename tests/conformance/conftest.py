@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 
 import pytest
@@ -10,6 +11,8 @@ from tests.conformance.features import FEATURES, PROPERTY
 
 PATIENCE = 1800
 """Seconds for one test: in the first one of a kind a machine boots, and a first boot of Windows takes its time."""
+NETWORK = "CONFORMANCE_NETWORK"
+"""The variable with the network of machines whose test names none: for guests that are reached through one."""
 OUTCOMES = ("passed", "skipped", "failed", "error")
 
 
@@ -19,12 +22,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the features of each test on its reports, which travel from the workers of a run to its end."""
+    """Put the features of each test on its reports, which travel from the workers of a run to its end.
+
+    Its machine gets the network of the whole run.
+    """
     for item in items:
         numbers = [number for mark in item.iter_markers("feature") for number in mark.args]
         item.user_properties.extend((PROPERTY, number) for number in sorted(set(numbers)))
         if numbers and config.pluginmanager.hasplugin("timeout"):
             item.add_marker(pytest.mark.timeout(PATIENCE))
+        named = any("network" in mark.kwargs for mark in item.iter_markers("hyperv"))
+        if numbers and not named and os.environ.get(NETWORK):
+            item.add_marker(pytest.mark.hyperv(network=os.environ[NETWORK]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
 from pytest_hyperv import MachineState, VirtualMachine
 from tests.conformance.guests import guest_of
 
 NEARLY = 10.0
 """Seconds that the clocks of the guest and of this machine may be apart."""
+
+ARRIVAL = 30.0
+"""Seconds that a word on the serial port may take to where it is read."""
 
 
 def is_in(vm: VirtualMachine, state: MachineState) -> bool:
@@ -19,3 +24,11 @@ def is_in(vm: VirtualMachine, state: MachineState) -> bool:
 def knows_the_time(vm: VirtualMachine) -> bool:
     """Whether the guest's clock is right."""
     return abs(guest_of(vm).clock(vm) - time.time()) < NEARLY
+
+
+def arrives_on_console(vm: VirtualMachine, word: str) -> str:
+    """The console's text once the word is in it. Raises tenacity.RetryError when it does not come."""
+    waiting = Retrying(
+        retry=retry_if_result(lambda text: word not in text), stop=stop_after_delay(ARRIVAL), wait=wait_fixed(0.1)
+    )
+    return waiting(vm.console_text)

@@ -12,7 +12,7 @@ from pytest_hyperv import VirtualMachine
 from pytest_hyperv.errors import CopyError
 from tests.conformance.guests import guest_of, sha256_in
 
-pytestmark = [pytest.mark.feature(14), pytest.mark.hyperv(reset="module", network="none")]
+pytestmark = [pytest.mark.feature(14), pytest.mark.hyperv(reset="module")]
 EVERY_BYTE = bytes(range(256))
 
 

@@ -8,7 +8,7 @@ from pytest_hyperv import PowerShell, VirtualMachine
 from pytest_hyperv.errors import CommandFailed, CommandTimeout
 from tests.conformance import scripts
 
-pytestmark = [pytest.mark.feature(7), pytest.mark.hyperv(network="none")]
+pytestmark = pytest.mark.feature(7)
 ODD = 'it\'s; $(not) `expanded` "at all"\r\n\0 ü 你 🙂'
 
 

@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[2]
 SUITE = PROJECT / "tests" / "conformance"
 RUN = 540.0
 """Seconds that a whole run may take."""
-FOREIGN = ("PYTEST_HYPERV_", "PYTEST_XDIST_", "PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_PLUGINS")
+FOREIGN = ("CONFORMANCE_", "PYTEST_HYPERV_", "PYTEST_XDIST_", "PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_PLUGINS")
 """Variables of the outer run that the inner one must not see."""
 
 

@@ -10,7 +10,6 @@ import pytest
 from benchmarks.simulated import SimulatedLab
 from pytest_hyperv.backends.hyperv.backend import HypervBackend
 from pytest_hyperv.backends.hyperv.machine import HypervMachine
-from pytest_hyperv.images import ImageStore
 from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.spec import MachineSpec
 from tests.hvsim.host.options import HostOptions
@@ -32,12 +31,13 @@ def shared_host(tmp_path_factory: pytest.TempPathFactory) -> Simulation:
 
 @pytest.fixture
 def host(shared_host: Simulation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulation]:
-    """The host, calm at first, and with nothing left on it in the end."""
+    """The host, calm at first, and in the end with nothing on it that was not there before."""
     enter(shared_host.lab, monkeypatch)
     shared_host.calm()
+    before = shared_host.left()
     yield shared_host
     shared_host.calm()
-    assert shared_host.left_in_the_end() == []
+    assert shared_host.left_in_the_end(before) == []
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def machine(clone: Clone) -> HypervMachine:
 @pytest.fixture
 def vm(host: Simulation, machine: HypervMachine) -> VirtualMachine:
     """The same machine as a test holds it."""
-    return VirtualMachine(machine, ImageStore(host.cache / "images").get(SPEC.image), "hyperv")
+    return VirtualMachine(machine, host.image, "hyperv")
 
 
 def enter(lab: SimulatedLab, environment: pytest.MonkeyPatch) -> None:

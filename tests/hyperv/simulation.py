@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
 
 from benchmarks.simulated import SimulatedLab, ensure_state, open_backend
 from pytest_hyperv.backends.hyperv.backend import HypervBackend
-from pytest_hyperv.spec import MIB, MachineSpec
+from pytest_hyperv.backends.hyperv.saved_state import SavedState
+from pytest_hyperv.images import ImageStore
+from pytest_hyperv.spec import MIB, Image, MachineSpec
 from tests.hvsim.host.faults import Fault, clear_faults, plan_fault
 from tests.hvsim.host.inventory import left_over
 from tests.hvsim.host.machines import VirtualMachine
@@ -40,18 +43,28 @@ class Simulation:
         """The cache that the backend keeps its records in."""
         return self.lab.cache
 
+    @property
+    def image(self) -> Image:
+        """The golden image of the guests."""
+        return ImageStore(self.cache / "images").get(SPEC.image)
+
     def open(self) -> HypervBackend:
         """A backend with a process of its own on the host."""
         return open_backend(self.cache)
 
     def state(self, spec: MachineSpec = SPEC) -> Path:
-        """The state of a spec, built at the first call."""
-        if spec not in self._states:
+        """A state of a spec. All have the disk of the first one, which is built: what booted once fits every spec."""
+        if not self._states:
             backend = self.open()
             try:
-                self._states[spec] = ensure_state(self.cache, backend, spec)
+                self._states[SPEC] = ensure_state(self.cache, backend, SPEC)
             finally:
                 backend.close()
+        if spec not in self._states:
+            folder = self._states[SPEC].with_name(f"other-{len(self._states)}")
+            folder.mkdir()
+            replace(SavedState.read(self._states[SPEC]), spec=spec).write(folder)
+            self._states[spec] = folder
         return self._states[spec]
 
     def world(self) -> AbstractContextManager[World]:
@@ -95,9 +108,9 @@ class Simulation:
         """What is on the host and in the ledger beside sealed disks."""
         return left_over(self.lab.host, "C:\\") + self.records()
 
-    def left_in_the_end(self) -> list[str]:
-        """What is left once locks that outlive their cause are gone."""
-        return eventually(self.left, lambda left: not left)
+    def left_in_the_end(self, before: Sequence[str] = ()) -> list[str]:
+        """What is left beside ``before`` once locks that outlive their cause are gone."""
+        return eventually(lambda: [each for each in self.left() if each not in before], lambda left: not left)
 
     def records(self) -> list[str]:
         """The records of machines, in words."""

@@ -99,6 +99,15 @@ def test_a_windows_disk_gets_the_facts_windows_needs(disk: Path) -> None:
 
 
 @pytest.mark.usefixtures("cache")
+def test_a_guest_reached_by_ssh_brings_its_key(disk: Path, tmp_path: Path) -> None:
+    key = tmp_path / "id"
+    key.write_text("private")
+    facts = imported(disk, "--os", "linux", "--road", "ssh", "--credentials", "key:root", "--ssh-key", str(key))
+    assert (facts["guest_road"], facts["credentials"], facts["format"]) == ("ssh", "key:root", "vhdx")
+    assert "private" not in str(facts)
+
+
+@pytest.mark.usefixtures("cache")
 def test_verify_tells_a_damaged_image_and_ends_with_1(disk: Path) -> None:
     kept = Path(str(imported(disk)["disk"]))
     kept.chmod(0o600)

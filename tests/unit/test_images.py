@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,11 @@ def small_recipe(folder: Path, task: Task) -> Built:
     task.step("making a small disk")
     (folder / "rubbish").mkdir()
     return Built(raw_disk(folder / "disk.raw"), 3 * MIB, "6.1.0-test")
+
+
+def recipe_with_a_key(folder: Path, task: Task) -> Built:
+    (folder / "ssh_key").write_text("private")
+    return replace(small_recipe(folder, task), guest_road="ssh", credentials="key:root")
 
 
 @pytest.mark.parametrize("format", ["qcow2", "vhdx", "raw"])
@@ -298,3 +304,33 @@ def alter(path: Path, change: Callable[[bytes], bytes]) -> None:
     """Change a sealed file's bytes in place."""
     path.chmod(0o600)
     path.write_bytes(change(path.read_bytes()))
+
+
+def test_an_image_for_hyperv_keeps_its_key_and_a_disk_hyper_v_takes(
+    store: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(images.RECIPES, "debian-12-hyperv", recipe_with_a_key)
+    image = store.build("debian-12-hyperv", Silent())
+    assert (image.os_family, image.guest_road, image.credentials) == ("linux", "ssh", "key:root")
+    assert (image.secure_boot, image.format) == ("uefi-ca", "vhdx")
+    assert image.disk.read_bytes()[:8] == b"vhdxfile"
+    assert image.ssh_key.read_text() == "private"
+    assert image.ssh_key.stat().st_mode & 0o777 == 0o600
+    assert store.verify("debian-12-hyperv") == image
+
+
+def test_a_key_is_taken_in_with_the_disk_it_opens(store: ImageStore, tmp_path: Path) -> None:
+    key = tmp_path / "id"
+    key.write_text("private")
+    disk, facts = raw_disk(tmp_path / "disk.img"), DiskFacts("linux", "ssh", "key:admin")
+    image = store.import_disk("mine", disk, facts, Silent(), ssh_key=key)
+    assert image.ssh_key.read_text() == "private"
+    assert image.ssh_key.stat().st_mode & 0o777 == 0o600
+    assert key.exists()
+    with pytest.raises(ImageError, match="belong together"):
+        store.import_disk("other", disk, facts, Silent())
+    with pytest.raises(ImageError, match="belong together"):
+        store.import_disk("other", disk, LINUX, Silent(), ssh_key=key)
+    with pytest.raises(ImageError, match="must be a reference"):
+        store.import_disk("other", disk, DiskFacts("linux", "ssh", "key:-oProxyCommand=x"), Silent(), ssh_key=key)
+    assert store.names() == ["mine"]

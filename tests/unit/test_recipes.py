@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import shutil
+import stat
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from pytest_hyperv.recipes import debian
+from pytest_hyperv.progress import Task
+from pytest_hyperv.recipes import debian, ssh_server
 from pytest_hyperv.recipes.guest_files import guest_tree
 from pytest_hyperv.recipes.kbuild import pack_kbuild
 
@@ -142,3 +146,46 @@ def test_the_build_tree_is_packed_without_other_processors_and_works_from_any_fo
         ["make", "-s", "-C", str(away / "build")], check=True, capture_output=True, text=True, timeout=60
     )
     assert done.stdout == "built with x86\n"
+
+
+def test_the_image_for_hyperv_is_the_same_with_a_server_that_one_key_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[debian._Flavour] = []
+
+    def build(flavour: debian._Flavour, folder: Path, task: Task) -> debian.Built:  # noqa: ARG001
+        asked.append(flavour)
+        return debian.Built(folder / "disk.raw", 1, "6.1.0-9")
+
+    monkeypatch.setattr(debian, "_build", build)
+    nobody = cast(Task, None)
+    plain, built = debian.build(tmp_path, nobody), debian.build_for_hyperv(tmp_path, nobody)
+    assert (plain.guest_road, plain.credentials) == ("agent", "")
+    assert (built.guest_road, built.credentials) == ("ssh", "key:root")
+    assert (asked[0].packages, asked[0].files, asked[0].hooks) == ((), {}, ())
+    assert asked[1].packages == ("openssh-server",)
+    assert asked[1].hooks == (ssh_server.NO_HOST_KEYS,)
+    key = tmp_path / "ssh_key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    told = subprocess.run(["ssh-keygen", "-y", "-f", str(key)], check=True, capture_output=True, text=True, timeout=30)
+    assert asked[1].files["root/.ssh/authorized_keys"].split()[:2] == told.stdout.split()[:2]
+    assert [path.name for path in tmp_path.iterdir()] == ["ssh_key"]
+
+
+def test_the_server_of_the_image_takes_a_key_and_no_password(tmp_path: Path) -> None:
+    sshd = shutil.which("sshd", path="/usr/sbin:/sbin:/usr/bin")
+    if sshd is None:
+        pytest.skip("there is no OpenSSH server here (Debian: openssh-server)")
+    ssh_server.make_key(tmp_path / "host_key", image="test")
+    settings = ssh_server.server_files("ssh-ed25519 AAAA")["etc/ssh/sshd_config.d/golden.conf"]
+    config = tmp_path / "config"
+    config.write_text(settings.replace(ssh_server.HOST_KEY, str(tmp_path / "host_key")))
+    told = subprocess.run(
+        [sshd, "-T", "-f", str(config)], check=True, capture_output=True, text=True, timeout=30
+    ).stdout.splitlines()
+    assert {
+        "permitrootlogin without-password",
+        "passwordauthentication no",
+        "kbdinteractiveauthentication no",
+        "pubkeyauthentication yes",
+    } <= set(told)

@@ -183,8 +183,9 @@ def now() -> Command:
 
 
 def turned_off(ident: UUID) -> Statement:
-    """Cut the power; a machine that is off stays so."""
-    return machine(ident) | hyperv("Stop-VM", TurnOff=True, Force=True)
+    """Cut the power. A machine that is off stays so, and a saved one, which has none and would refuse, stays saved."""
+    powered = machine(ident) | Command("Where-Object", Property="State", NE=True, Value="Saved")
+    return powered | hyperv("Stop-VM", TurnOff=True, Force=True)
 
 
 def shut_down(ident: UUID) -> Statement:

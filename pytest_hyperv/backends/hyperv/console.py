@@ -19,27 +19,30 @@ LIMIT = 16 * 1024 * 1024
 
 
 class Console:
-    """Follows a named pipe of the host from each start of the machine until its end.
+    """Follows a named pipe of the host from each start of the machine until its end, once it is ``wanted``.
 
-    ``wanted`` says whether anything reads it: Windows guests write nothing there, and each reader is a process on the
-    host. A reader that is left behind keeps a machine from being deleted (LISA), so `close` comes first.
+    Each reader is a process on the host, and Windows guests write nothing there unless told to: then the first look
+    begins the reading. A reader that is left behind keeps a machine from being deleted (LISA): `close` comes first.
     """
 
     def __init__(self, host: HypervHost, pipe: str, log: Path, *, wanted: bool = False) -> None:
-        self._host, self._pipe, self._log, self.wanted = host, pipe, log, wanted
+        self._host, self._pipe, self._log, self._wanted = host, pipe, log, wanted
         self._process: Session | None = None
         self._reader: threading.Thread | None = None
 
     def follow(self) -> None:
         """Read from now until the machine stops, in the background."""
         self.close()
-        if self.wanted:
+        if self._wanted:
             self._process = self._host.open_process()
             self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
             self._reader.start()
 
     def text(self) -> str:
-        """All that was read so far."""
+        """All that was read so far; asked for the first time, reading begins."""
+        if not self._wanted:
+            self._wanted = True
+            self.follow()
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
     def close(self) -> None:

@@ -75,9 +75,10 @@ def hint_of(error: CmdletError) -> str:
 
 
 class Patience:
-    """Repeats what failed for a passing reason, and counts the repetitions by cause."""
+    """Repeats what failed for a passing reason, ``longest`` seconds at most, and counts the repetitions by cause."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: float = LONGEST) -> None:
+        self._longest = longest
         self.counts: Counter[str] = Counter()
 
     def repeat(
@@ -86,9 +87,9 @@ class Patience:
         *,
         achieved: Callable[[], Result | None] = lambda: None,
         passing: Callable[[CmdletError], str] = cause_of,
-        longest: float = LONGEST,
+        longest: float | None = None,
     ) -> Result:
-        """The result of ``work``, tried again for ``longest`` seconds while it fails for a passing reason.
+        """The result of ``work``, tried again while it fails for a passing reason; ``longest`` is for this once.
 
         Before each repetition ``achieved`` looks whether the failed attempt did its work after all: what it returns,
         unless None, is the result. Raises the last CmdletError, with a hint when its number has one.
@@ -110,7 +111,7 @@ class Patience:
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(transient),
-            stop=tenacity.stop_after_delay(longest),
+            stop=tenacity.stop_after_delay(self._longest if longest is None else longest),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=4.0),
             reraise=True,
         )

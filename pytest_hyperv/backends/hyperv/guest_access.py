@@ -68,7 +68,7 @@ class PowerShellAccess:
 
     def __init__(self, machine: MachineView, opener: Opener) -> None:
         self._lines = GuestLines(opener, machine.name, machine.watch)
-        self._guest = PowerShellGuest(self._lines, machine.why, machine.copy_file)
+        self._guest = PowerShellGuest(self._lines, machine.why, machine.copy_file, watch=machine.watch)
         self.open, self.drop, self.close = self._lines.open, self._lines.drop, self._lines.close
 
     @property

@@ -16,7 +16,7 @@ from pytest_hyperv.backends.hyperv.guest_process import LineProcess
 from pytest_hyperv.backends.hyperv.line import Line, NeverSent
 from pytest_hyperv.backends.hyperv.program import OutputLimit, outcome, program_script
 from pytest_hyperv.backends.hyperv.scripts import text
-from pytest_hyperv.errors import SessionLost
+from pytest_hyperv.errors import CommandTimeout, SessionLost
 from pytest_hyperv.guest import OUTPUT_LIMIT, CommandResult, FileFacts, Output
 from pytest_hyperv.image_files import digest_of
 from pytest_hyperv.psrp.calls import Runnable, Script
@@ -49,15 +49,21 @@ class Lines(Protocol):
 class PowerShellGuest:
     """A guest reached by PowerShell: its GuestSession, and its PowerShell session as ``run`` alone.
 
-    ``why`` turns the end of a session into what really happened: the guest's death, if it was that.
+    ``why`` turns the end of a session into what really happened: the guest's death, if it was that. ``watch`` raises
+    when the machine does not run, which a guest that does not answer in time cannot tell.
     """
 
     streams_input = False
 
     def __init__(
-        self, lines: Lines, why: Callable[[SessionLost], Exception], copy_file: CopyFile | None = None
+        self,
+        lines: Lines,
+        why: Callable[[SessionLost], Exception],
+        copy_file: CopyFile | None = None,
+        *,
+        watch: Callable[[], None] = lambda: None,
     ) -> None:
-        self._lines, self._why, self._copy_file = lines, why, copy_file
+        self._lines, self._why, self._copy_file, self._watch = lines, why, copy_file, watch
         self._lock = threading.RLock()
 
     # -- PowerShell
@@ -177,6 +183,9 @@ class PowerShellGuest:
             if why is lost:
                 raise
             raise why from lost
+        except CommandTimeout:
+            self._watch()
+            raise
 
 
 class GuestPowerShell:

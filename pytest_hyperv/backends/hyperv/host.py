@@ -8,7 +8,15 @@ from typing import Any, Protocol
 
 from pytest_hyperv.backends.hyperv import cmdlets
 from pytest_hyperv.backends.hyperv.faults import Patience
-from pytest_hyperv.errors import AccessDenied, CapabilityMissing, CmdletError, HostUnreachable, SessionLost
+from pytest_hyperv.errors import (
+    AccessDenied,
+    CapabilityMissing,
+    CmdletError,
+    CommandTimeout,
+    HostError,
+    HostUnreachable,
+    SessionLost,
+)
 from pytest_hyperv.psrp.calls import Command, Runnable, Select
 from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.psrp.result import PowerShellResult
@@ -62,7 +70,8 @@ class HypervHost:
     def store(self) -> str:
         """The folder on the host below which everything of ours lies.
 
-        Raises CapabilityMissing without the module, AccessDenied without rights, HostUnreachable.
+        Raises CapabilityMissing without the module, AccessDenied without rights, HostUnreachable, HostError when the
+        module does not load in time.
         """
         self._connected()
         return self._store
@@ -147,6 +156,13 @@ class HypervHost:
         except CmdletError as error:
             session.close()
             raise self._refused(error) from error
+        except CommandTimeout as late:
+            session.close()
+            raise HostError(
+                f"the Hyper-V module on {self.name} did not load in {late.timeout:.0f} s",
+                hint="see the host's load and its service vmms, then try it there: Import-Module Hyper-V; Get-VMHost.",
+                host=self.name,
+            ) from late
         except BaseException:
             session.close()
             raise

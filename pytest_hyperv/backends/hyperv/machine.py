@@ -205,8 +205,14 @@ class HypervMachine:
         return self._points.all()
 
     def keep_as_clean(self) -> None:
-        """Take the point that ``recycle`` goes back to."""
-        self._points.take_base()
+        """Take the point that ``recycle`` goes back to. Raises MachineStateError when the machine ended meanwhile."""
+        seen = self._points.take_base()
+        if seen.state != "Running":
+            raise MachineStateError(
+                f"{self.name} did not live to have its clean point, it is {seen}",
+                hint="see whether the host was restarted meanwhile.",
+                machine=self.name,
+            )
 
     def recycle(self) -> bool:
         """Go back to the clean point, everything since forgotten."""
@@ -245,7 +251,7 @@ class HypervMachine:
         return screen.screenshot(self._host, self._ident)
 
     def console_text(self) -> str:
-        """What the serial port said since it was first asked for, or the machine was made."""
+        """What the serial port said since the machine was made; of Windows guests, since this was first asked for."""
         return self._console.text()
 
     def give_disk_away(self) -> None:

@@ -10,6 +10,7 @@ from pytest_hyperv.backends.base import Checkpoint
 from pytest_hyperv.backends.hyperv import cmdlets
 from pytest_hyperv.backends.hyperv.host import HypervHost
 from pytest_hyperv.backends.hyperv.removal import settled
+from pytest_hyperv.backends.hyperv.seen import Seen
 from pytest_hyperv.errors import MachineError
 from pytest_hyperv.psrp.calls import Call
 
@@ -29,14 +30,16 @@ class Points:
         self._memory: dict[str, bool] = {}
         self.strangers = False
 
-    def take_base(self) -> None:
-        """Take the checkpoint that a reset goes back to."""
-        self.base = UUID(self._take(BASE, "Standard").id)
+    def take_base(self) -> Seen:
+        """Take the checkpoint that a reset goes back to; how the machine is then."""
+        taken, seen = self._take(BASE, "Standard")
+        self.base = UUID(taken.id)
+        return seen
 
     def take(self, name: str, *, memory: bool, running: bool) -> Checkpoint:
         """A point with memory, or without: then the guest flushes its file systems, or the checkpoint fails."""
         self.strangers = True
-        taken = self._take(name, "Standard" if memory or not running else "ProductionOnly")
+        taken, _ = self._take(name, "Standard" if memory or not running else "ProductionOnly")
         self._memory[taken.id] = memory and running
         return self._fact(taken)
 
@@ -70,7 +73,7 @@ class Points:
                 hint="take checkpoints with vm.checkpoint(), and use what that returns.",
             )
 
-    def _take(self, name: str, kind: str) -> Checkpoint:
+    def _take(self, name: str, kind: str) -> tuple[Checkpoint, Seen]:
         call = cmdlets.checkpoint_type(self._ident, kind).then(cmdlets.checkpoint_taken(self._ident, name))
         before = {str(each.Id) for each in self._host.ask(cmdlets.points(self._ident)).all}
 
@@ -79,8 +82,8 @@ class Points:
             return new[0] if new else None
 
         done = self._host.do(call, achieved=taken)
-        settled(self._host, self._ident)
-        return _point(done.one if hasattr(done, "one") else done)
+        seen = settled(self._host, self._ident)
+        return _point(done.one if hasattr(done, "one") else done), seen
 
     def _fact(self, point: Checkpoint) -> Checkpoint:
         parent = "" if point.parent == str(self.base) else point.parent

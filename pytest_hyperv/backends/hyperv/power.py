@@ -10,7 +10,16 @@ from pytest_hyperv.backends.hyperv.events import crash_since
 from pytest_hyperv.backends.hyperv.host import HypervHost
 from pytest_hyperv.backends.hyperv.making import start
 from pytest_hyperv.backends.hyperv.removal import power_off
-from pytest_hyperv.backends.hyperv.seen import OFF, Seen, await_state, fail_if_critical, find, look, wait_until
+from pytest_hyperv.backends.hyperv.seen import (
+    OFF,
+    Seen,
+    await_state,
+    critical,
+    fail_if_critical,
+    find,
+    look,
+    wait_until,
+)
 from pytest_hyperv.errors import (
     CmdletError,
     CommandTimeout,
@@ -55,7 +64,8 @@ class Power:
             return MachineState.OFF
         if seen.state in OFF and self.crash is not None:
             return MachineState.CRASHED
-        return STATES.get(seen.state, MachineState.RUNNING if seen.state in ON else MachineState.OFF)
+        state = seen.state.removesuffix("Critical")
+        return STATES.get(state, MachineState.RUNNING if state in ON else MachineState.OFF)
 
     @property
     def crash(self) -> GuestCrash | None:
@@ -80,13 +90,16 @@ class Power:
         self._crash = self._began = None
 
     def watch(self) -> None:
-        """Raise when there is no sense in waiting for the guest: it crashed, is off, or its storage is gone."""
+        """Raise when there is no sense in waiting for the guest.
+
+        It crashed (also when it restarted by itself since), is off or paused, or its storage is gone.
+        """
         seen = look(self._host, self._ident)
         fail_if_critical(seen)
-        if seen.state in OFF:
+        if self.crash is not None or seen.state in OFF:
             raise self.death() or self.must_run(f"it is {MachineState.OFF}")
         if seen.state == "Paused":
-            raise self.must_run("it is paused")
+            raise self.must_run("it is paused", hint="call vm.resume().")
 
     def await_heartbeat(self, timeout: float) -> Seen:
         """Wait until the guest's heartbeat service answers. Raises BootTimeout, GuestCrashed, MachineError."""
@@ -135,7 +148,7 @@ class Power:
         if seen is None:
             return MachineError(f"{self._name} is not on {self._host.name} any more", machine=self._name)
         if seen.critical:
-            return MachineError(f"{self._name} is in the state {seen.state}", machine=self._name)
+            return critical(seen)
         return self.death() or (self.must_run(f"it is {MachineState.OFF}") if seen.state in OFF else lost)
 
     def death(self) -> GuestCrashed | None:
@@ -154,10 +167,10 @@ class Power:
             text=self._crash.text,
         )
 
-    def must_run(self, found: str) -> MachineStateError:
+    def must_run(self, found: str, hint: str = "call vm.start().") -> MachineStateError:
         """The error of something that needs a running guest."""
         return MachineStateError(
-            f"{self._name} must be running to use its guest, {found}", hint="call vm.start().", machine=self._name
+            f"{self._name} must be running to use its guest, {found}", hint=hint, machine=self._name
         )
 
     def _now(self, state: str) -> bool | None:

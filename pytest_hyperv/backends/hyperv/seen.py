@@ -152,11 +152,16 @@ def wait_until(
 def fail_if_critical(seen: Seen) -> None:
     """Raise MachineError for a machine that will not come back by itself."""
     if seen.critical:
-        raise MachineError(
-            f"{seen.name} is in the state {seen.state}",
-            hint="its storage cannot be reached or is full: see the host's disks, then pytest-hyperv gc.",
-            machine=seen.name,
-        )
+        raise critical(seen)
+
+
+def critical(seen: Seen) -> MachineError:
+    """What to say of a machine that Hyper-V has given up."""
+    return MachineError(
+        f"{seen.name} is in the state {seen.state}",
+        hint="its storage cannot be reached or is full: see the host's disks, then pytest-hyperv gc.",
+        machine=seen.name,
+    )
 
 
 def _word(value: object, numbers: dict[int, str] | None = None) -> str:

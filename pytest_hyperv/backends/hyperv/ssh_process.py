@@ -225,7 +225,8 @@ class SshProcess:
                 return
             except queue.Full:
                 if self._cut.is_set():
-                    self._pieces.get_nowait()
+                    with contextlib.suppress(queue.Empty):
+                        self._pieces.get_nowait()
 
     def _lost(self) -> Exception:
         """What the client said when it ended without the program."""

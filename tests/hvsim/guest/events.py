@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ class Collected:
     code: int = 0
     stdout: bytes = b""
     stderr: bytes = b""
-    events: list[Event] = field(default_factory=list)
 
 
 def text(stream: int, *lines: str) -> Iterable[Out]:
@@ -86,4 +85,3 @@ def collect(running: Running) -> Generator[Wait, None, Collected]:
             kept.stdout += event.data
         else:
             kept.stderr += event.data
-        kept.events.append(event)

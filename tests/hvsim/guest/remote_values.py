@@ -11,7 +11,7 @@ from datetime import datetime
 
 from psrpcore.types import ErrorCategory
 
-from tests.hvsim.engine.values import CUSTOM_OBJECT, Noted, UInt32, custom_object
+from tests.hvsim.engine.values import Noted, UInt32, custom_object
 from tests.hvsim.guest.identity import COMPUTER
 from tests.hvsim.guest.session import GuestSession
 from tests.hvsim.values import NetObject
@@ -54,10 +54,10 @@ class ErrorRecord:
         return "at <ScriptBlock>, <No file>: line 1"
 
 
-def remote(value: object, session: GuestSession, user: str = "") -> object:
+def remote(value: object, session: GuestSession) -> object:
     """One object of the guest's output as the host's process gives it out."""
     if isinstance(value, Record):
-        return Noted(_record(value, user or session.user), session.notes)
+        return Noted(_record(value, session.user), session.notes)
     if isinstance(value, ErrorRecord):
         return Noted(_error(value), session.notes)
     return None if value is None else Noted(copied(value), session.notes)
@@ -154,6 +154,3 @@ def _error(record: ErrorRecord) -> NetObject:
 
 def _classes(*names: str) -> tuple[str, ...]:
     return tuple(COPY + name for name in names)
-
-
-__all__ = ["CUSTOM_OBJECT", "ErrorRecord", "Record", "copied", "remote", "trailer"]

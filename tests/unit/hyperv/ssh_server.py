@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
+import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,9 +36,9 @@ def make_key(path: Path) -> Path:
 
 
 class SshServer:
-    """A server that runs. Start it again at the same port with `start`."""
+    """A server that runs. Start it again at the same port with `start`. ``programs`` come first in its PATH."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, programs: Path | None = None) -> None:
         self._program, self._folder = needed(), folder
         self.key = make_key(folder / "user" / "key")
         make_key(folder / "host_key")
@@ -48,7 +49,7 @@ class SshServer:
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host_key'}\n"
             f"AuthorizedKeysFile {self.key}.pub\nPidFile none\nStrictModes no\nUsePAM no\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
-            "MaxStartups 100\n"
+            "MaxStartups 100\n" + ("" if programs is None else f"SetEnv PATH={programs}:/usr/bin:/bin\n")
         )
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -56,7 +57,12 @@ class SshServer:
     def target(self) -> SshTarget:
         """This server, as the account the tests run under."""
         return SshTarget(
-            "127.0.0.1", getpass.getuser(), self.key, self._folder / "known_hosts", "machine-1", port=self.port
+            "127.0.0.1",
+            psutil.Process().username(),
+            self.key,
+            self._folder / "known_hosts",
+            "machine-1",
+            port=self.port,
         )
 
     def start(self) -> None:
@@ -94,14 +100,12 @@ def _of_server(connection: psutil.Process) -> list[psutil.Process]:
 
 
 @contextmanager
-def ssh_server(folder: Path) -> Iterator[SshServer]:
-    """A server that listens until the block is left."""
-    if not Path("/run/sshd").is_dir():
-        try:
-            Path("/run/sshd").mkdir(mode=0o755)
-        except OSError as error:
-            pytest.skip(f"sshd needs the folder /run/sshd, which cannot be made: {error}")
-    server = SshServer(folder)
+def ssh_server(folder: Path, programs: Path | None = None) -> Iterator[SshServer]:
+    """A server that listens until the block is left. Root's runs without privileges in /run/sshd (sshd(8))."""
+    needed()
+    if sys.platform != "win32" and os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    server = SshServer(folder, programs)
     server.start()
     try:
         yield server
