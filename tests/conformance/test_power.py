@@ -53,7 +53,7 @@ def test_paused_it_stands_still_and_resumed_it_knows_the_time(hyperv_vm: Virtual
     hyperv_vm.pause()
     assert is_in(hyperv_vm, MachineState.PAUSED)
     with pytest.raises(MachineStateError, match="paused"):
-        hyperv_vm.run(guest.fine)
+        hyperv_vm.run(guest.fine, timeout=5)
     hyperv_vm.resume()
     assert is_in(hyperv_vm, MachineState.RUNNING)
     assert guest.sleeps(hyperv_vm), "its memory did not stay"

@@ -25,7 +25,6 @@ VARIANTS = (
     replace(SPEC, cpus=2, secure_boot="windows", tpm=True, dynamic_memory=(256 * MIB, GIB)),
     replace(SPEC, secure_boot="uefi-ca", nested=True, network="switch:lan"),
     replace(SPEC, network="nat", checkpoints="production"),
-    replace(SPEC, checkpoints="off"),
 )
 """Specs that make the backend say all it can say of machines."""
 FEWEST = 45
@@ -82,7 +81,7 @@ def move(host: Simulation, backend: HypervBackend, machine: HypervMachine) -> No
     exports = f"{backend.host.store}\\exports"
     taken = backend.imported(machine.export(exports), host.state(), "taken in")
     taken.discard()
-    backend.host.do(Command("Remove-Item", LiteralPath=f"{backend.host.store}\\exports", Recurse=True, Force=True))
+    backend.host.do(Command("Remove-Item", LiteralPath=exports, Recurse=True, Force=True))
 
 
 def hyperv(name: str, **parameters: Any) -> Command:

@@ -29,20 +29,23 @@ class Console:
         self._host, self._pipe, self._log, self._wanted = host, pipe, log, wanted
         self._process: Session | None = None
         self._reader: threading.Thread | None = None
+        self._connected = threading.Event()
 
     def follow(self) -> None:
         """Read from now until the machine stops, in the background."""
         self.close()
+        self._connected.clear()
         if self._wanted:
             self._process = self._host.open_process()
             self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
             self._reader.start()
 
     def text(self) -> str:
-        """All that was read so far; asked for the first time, reading begins."""
+        """All that was read so far; asked for the first time, reading begins, and nothing is lost from then on."""
         if not self._wanted:
             self._wanted = True
             self.follow()
+            self._connected.wait(CONNECT)
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
 
     def close(self) -> None:
@@ -59,6 +62,7 @@ class Console:
         try:
             with self._log.open("ab") as log, process.start(script.in_local_scope(), timeout=LIFETIME) as running:
                 for item in running.items():
+                    self._connected.set()
                     if item.stream == "output" and isinstance(item.value, bytes) and log.tell() < LIMIT:
                         log.write(item.value)
                         log.flush()
@@ -66,3 +70,5 @@ class Console:
             if self._process is process:
                 with self._log.open("ab") as log:
                     log.write(f"\n[the console could not be read any more: {error.message}]\n".encode())
+        finally:
+            self._connected.set()

@@ -93,11 +93,13 @@ class HypervMachine:
     @property
     def session(self) -> GuestSession:
         """The session into the guest, opened when the first call needs it."""
+        self._power.require_not_paused()
         return self._guest.session
 
     @property
     def powershell(self) -> PowerShellSession:
         """The PowerShell session in the guest."""
+        self._power.require_not_paused()
         return self._guest.powershell
 
     def why(self, lost: SessionLost) -> Exception:

@@ -12,7 +12,7 @@ from pytest_hyperv.backends.hyperv.host import HypervHost
 from pytest_hyperv.backends.hyperv.removal import settled
 from pytest_hyperv.backends.hyperv.seen import Seen
 from pytest_hyperv.errors import MachineError
-from pytest_hyperv.psrp.calls import Call
+from pytest_hyperv.psrp.calls import Call, Command
 
 BASE = "pytest-hyperv: clean"
 
@@ -59,9 +59,11 @@ class Points:
     def way_back(self, ident: UUID, *, alone: bool = False) -> Call:
         """What cuts the power and goes back to a point, for one round trip; with ``alone`` every other point goes.
 
-        The machine is then saved, or off when the point has no memory.
+        A point that is not there any more fails before the power is cut. The machine is then saved, or off when the
+        point has no memory.
         """
-        call = cmdlets.turned_off(self._ident).then(cmdlets.point_applied(ident))
+        there = cmdlets.point(ident) | Command("Out-Null")
+        call = there.then(cmdlets.turned_off(self._ident)).then(cmdlets.point_applied(ident))
         return call.then(cmdlets.others_removed(self._ident, ident)) if alone and self.strangers else call
 
     def require(self, ident: str) -> None:

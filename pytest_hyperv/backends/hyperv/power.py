@@ -52,6 +52,7 @@ class Power:
     def __init__(self, host: HypervHost, ident: UUID, name: str) -> None:
         self._host, self._ident, self._name = host, ident, name
         self._began: object = None
+        self._paused = False
         self._crash: GuestCrash | None = None
 
     @property
@@ -76,18 +77,18 @@ class Power:
 
     def start(self) -> None:
         """Start, or resume from a saved state. Raises CmdletError with what the host lacks."""
-        self._crash = None
+        self._crash, self._paused = None, False
         self._began, _ = start(self._host, self._ident)
 
     def start_after(self, before: Call) -> None:
         """Do what comes before in the same round trip, then start. All of it may be done again."""
-        self._crash = None
+        self._crash, self._paused = None, False
         self._began, _ = self._host.do(before.then(cmdlets.started(self._ident))).all[-2:]
 
     def stay_off(self, call: Call) -> None:
         """Do what leaves the machine off; what its guest died of is past then. All of it may be done again."""
         self._host.do(call)
-        self._crash = self._began = None
+        self._crash, self._began, self._paused = None, None, False
 
     def watch(self) -> None:
         """Raise when there is no sense in waiting for the guest.
@@ -121,7 +122,7 @@ class Power:
     def off(self) -> None:
         """Cut the power; what the guest died of is past then."""
         power_off(self._host, self._ident)
-        self._crash = self._began = None
+        self._crash, self._began, self._paused = None, None, False
 
     def shut_down(self, timeout: float) -> None:
         """Ask the guest to power off and wait for it. Raises MachineStateError."""
@@ -137,10 +138,17 @@ class Power:
     def pause(self) -> None:
         """Stop the processors."""
         self._host.do(cmdlets.paused(self._ident), achieved=lambda: self._now("Paused"))
+        self._paused = True
 
     def resume(self) -> None:
         """Let a paused machine run on."""
         self._host.do(cmdlets.resumed(self._ident), achieved=lambda: self._now("Running"))
+        self._paused = False
+
+    def require_not_paused(self) -> None:
+        """Raise MachineStateError for a machine we paused: its guest would let every call wait for its deadline."""
+        if self._paused:
+            raise self.must_run("it is paused", "call vm.resume().")
 
     def why(self, lost: SessionLost) -> Exception:
         """What really ended a session: the guest's death when that is what happened, or ``lost`` itself."""

@@ -29,14 +29,17 @@ def write_port(guest: Opened, port: int, data: bytes) -> None:
             stream.write(data)
 
 
-def follow(host: SimHost, pipe: str, timeout: float, sleep: Callable[[float], None]) -> Iterator[bytes]:
-    """What arrives on a named pipe from now on, until its machine stops. `timeout` is in real seconds.
+def follow(host: SimHost, pipe: str, timeout: float, sleep: Callable[[float], None]) -> Iterator[str | bytes]:
+    """The word "connected", and what arrives on a named pipe from then on, until its machine stops.
+
+    `timeout` is in real seconds.
 
     Raises `HostFailure` as NamedPipeClientStream.Connect does when no machine has opened the pipe in time.
     """
     machine, port = _connected(host, pipe, timeout, sleep)
     file = port_file(host.folder, machine, port)
     place = file.stat().st_size if file.exists() else 0
+    yield "connected"
     while True:
         ended = _server_of(host, pipe) is None
         if file.exists():

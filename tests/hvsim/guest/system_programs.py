@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from tests.hvsim.guest.command_line import split_arguments
-from tests.hvsim.guest.events import STDERR, STDOUT, Running, Start, text
+from tests.hvsim.guest.events import FOREVER, STDERR, STDOUT, Running, Start, Wait, text
 from tests.hvsim.guest.processes import end_processes, processes
 from tests.hvsim.guest.services import SERVICES, service, set_status, status
 from tests.hvsim.guest.system import Opened
@@ -141,7 +141,7 @@ def bugcheck(start: Start) -> Running:
     words = split_arguments(start.arguments)
     with start.system.open() as guest:
         crash(guest.world, guest.vm, f"0x{int(words[0], 0) if words else 0xE2:X}")
-    yield from ()
+    yield Wait(FOREVER)
     return 0
 
 
