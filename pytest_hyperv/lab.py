@@ -128,10 +128,16 @@ class Lab:
     # -- machines
 
     def lend(self, wish: Wish, purpose: str, *, more_to_come: bool = False) -> Loan:
-        """A clean, running machine for ``purpose``, the node id of whoever asked for it."""
+        """A clean, running machine for ``purpose``, the node id of whoever asked for it.
+
+        Skips or fails the test whose machine turns out to need what the host, or the way into the guest, has not.
+        """
         backend = self.backend_name(wish.backend)
         pool, image = self.pool(backend), self.images.get(wish.spec.image)
-        machine = pool.lease(wish.spec.on(image), purpose, state=wish.state, more_to_come=more_to_come)
+        try:
+            machine = pool.lease(wish.spec.on(image), purpose, state=wish.state, more_to_come=more_to_come)
+        except CapabilityMissing as error:
+            self._unmet(error.missing)
         vm = VirtualMachine(machine, image, backend, timeout=wish.timeout)
         return Loan(vm, lambda: pool.release(machine, more_to_come=more_to_come))
 

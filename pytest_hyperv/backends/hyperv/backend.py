@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -124,12 +125,16 @@ class HypervBackend:
         return machine
 
     def save_state(self, machine: Machine, folder: Path) -> None:
-        """A prepared machine cannot be saved on this backend yet. Raises StateError."""
-        raise StateError(
-            f"{machine.name} cannot be saved in {folder}: states of recipes are not there on Hyper-V yet",
-            hint="use an image that is prepared already, with image=.",
-            state=folder.name,
-        )
+        """Shut the machine down and keep a sealed copy of its disk on the host; what was in memory is given up."""
+        assert isinstance(machine, HypervMachine)
+        place = f"{self.host.store}\\states\\{uuid4().hex}"
+        state = replace(machine.origin, folder=place, disk=f"{place}\\state.vhdx")
+        machine.shutdown(SHUTDOWN)
+        with _undone_if_it_fails(lambda: remove_folder(self.host, place)):
+            self.host.do(cmdlets.folder(place))
+            machine.copy_disk(state.disk)
+            self.host.do(cmdlets.read_only(state.disk))
+            state.write(folder)
 
     def close(self) -> None:
         """End the process on the host; idempotent."""
@@ -173,7 +178,7 @@ class HypervBackend:
         with _undone_if_it_fails(lambda: self._clear_away(record, place)):
             ident = make(record.name, place, notes)
             console = state.os_family == "linux"
-            return HypervMachine(self.host, self._ledger, record, place, ident, state.spec, access, console=console)
+            return HypervMachine(self.host, self._ledger, record, place, ident, state, access, console=console)
 
     def _clear_away(self, record: Record, place: Place) -> None:
         remove_machine(self.host, place)

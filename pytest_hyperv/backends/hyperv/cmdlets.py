@@ -77,6 +77,11 @@ def exists(path: str) -> Command:
     return Command("Test-Path", LiteralPath=path)
 
 
+def copied(source: str, target: str) -> Statement:
+    """Copy a file of the host to a new place; its folder must be there."""
+    return Command("Copy-Item", LiteralPath=source, Destination=target) | Command("Out-Null")
+
+
 def read_only(path: str) -> Command:
     """Mark a file as one that is not to change."""
     return Command("Set-ItemProperty", LiteralPath=path, Name="IsReadOnly", Value=True)

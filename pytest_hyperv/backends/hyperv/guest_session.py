@@ -45,6 +45,10 @@ class Lines(Protocol):
         """One more, for its caller to close."""
         ...
 
+    def drop(self) -> None:
+        """End them all; idempotent."""
+        ...
+
 
 class PowerShellGuest:
     """A guest reached by PowerShell: its GuestSession, and its PowerShell session as ``run`` alone.
@@ -163,8 +167,7 @@ class PowerShellGuest:
 
     def close(self) -> None:
         """End the session; it is opened again when it is needed."""
-        with self._explained():
-            self._lines.main().close()
+        self._lines.drop()
 
     def _with_line(self, work: Callable[[Line], Result]) -> Result:
         """Do ``work`` over the line; again, over a new one, only when nothing had been sent."""

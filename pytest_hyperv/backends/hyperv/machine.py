@@ -15,17 +15,24 @@ from pytest_hyperv.backends.hyperv.places import Place
 from pytest_hyperv.backends.hyperv.points import Points
 from pytest_hyperv.backends.hyperv.power import Power
 from pytest_hyperv.backends.hyperv.removal import remove_machine, settled
+from pytest_hyperv.backends.hyperv.saved_state import SavedState
 from pytest_hyperv.errors import CmdletError, CopyError, MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.spec import MachineSpec
 
+COPY_DISK = 3600.0
+"""Seconds a machine's disk may take to be copied on its host."""
 READY = 120.0
 """Seconds a machine that comes back with its memory may take until its guest answers."""
 
 
 class HypervMachine:
-    """See ``backends.base.Machine``. ``access`` makes the way into the guest; ``console`` reads its serial port."""
+    """See ``backends.base.Machine``.
+
+    ``origin`` is the state it was made from. ``access`` makes the way into the guest; ``console`` says whether its
+    serial port is read.
+    """
 
     def __init__(
         self,
@@ -34,13 +41,13 @@ class HypervMachine:
         record: Record,
         place: Place,
         ident: UUID,
-        spec: MachineSpec,
+        origin: SavedState,
         access: AccessFactory,
         *,
         console: bool,
     ) -> None:
         self._host, self._ledger, self._record, self._place = host, ledger, record, place
-        self._ident, self._spec = ident, spec
+        self._ident, self.origin = ident, origin
         self._power = Power(host, ident, record.name)
         self._points = Points(host, ident)
         self._guest = access(
@@ -71,7 +78,7 @@ class HypervMachine:
     @property
     def spec(self) -> MachineSpec:
         """What the machine was asked to be."""
-        return self._spec
+        return self.origin.spec
 
     @property
     def state(self) -> MachineState:
@@ -260,6 +267,12 @@ class HypervMachine:
         """Seal the disk of a machine that is off, and let it outlive the machine."""
         self._host.do(cmdlets.read_only(self._place.disk))
         self._place = self._place.without_disk(self._record)
+
+    def copy_disk(self, target: str) -> None:
+        """Copy the disk of a machine that is off to a new file of the host, every checkpoint merged into it first."""
+        with self._lock:
+            self._points.remove_all()
+            self._host.do(cmdlets.copied(self._place.disk, target), timeout=COPY_DISK)
 
     def discard(self) -> None:
         """Remove the machine and its files from the host, and strike it out of the ledger."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -55,6 +56,14 @@ class Points:
         self.require(ident)
         self._host.do(cmdlets.point_removed(UUID(ident)), achieved=lambda: self._gone(ident))
         settled(self._host, self._ident)
+
+    def remove_all(self) -> None:
+        """Forget every point, the clean one too, and wait until the disk is one file again."""
+        for each in self._host.ask(cmdlets.points(self._ident)).all:
+            ident = str(UUID(str(each.Id)))
+            self._host.do(cmdlets.point_removed(UUID(ident)), achieved=partial(self._gone, ident))
+            settled(self._host, self._ident)
+        self.base = None
 
     def way_back(self, ident: UUID, *, alone: bool = False) -> Call:
         """What cuts the power and goes back to a point, for one round trip; with ``alone`` every other point goes.
