@@ -7,13 +7,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from pytest_hyperv.backends.hyperv.ssh_client import SshTarget
 
@@ -67,19 +67,21 @@ class SshServer:
 
     def start(self) -> None:
         """Listen. Returns once it does."""
-        self._server = subprocess.Popen(
+        self._server = server = subprocess.Popen(
             [self._program, "-D", "-e", "-f", str(self._folder / "config")],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=(self._folder / "log").open("ab"),
         )
-        end = time.monotonic() + PATIENCE
-        while self._server.poll() is None and time.monotonic() < end:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        raise AssertionError(f"sshd does not listen: {(self._folder / 'log').read_text('utf-8', 'replace')}")
+        waiting = Retrying(retry=retry_if_result(bool), stop=stop_after_delay(PATIENCE), wait=wait_fixed(0.02))
+        with suppress(RetryError):
+            waiting(lambda: server.poll() is None and not self._listens())
+        said = (self._folder / "log").read_text("utf-8", "replace")
+        assert self._listens(), f"sshd does not listen: {said}"
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def cut(self) -> None:
         """End every connection, as a lost network does, and listen no more."""

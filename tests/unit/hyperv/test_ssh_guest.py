@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from pytest_hyperv.backends.hyperv.ssh_client import SshTarget
 from pytest_hyperv.backends.hyperv.ssh_guest import SshGuest
@@ -81,12 +82,11 @@ def gone(pid: int) -> bool:
 
 def soon(true: Callable[[], bool], within: float = 15.0) -> bool:
     """Whether it becomes true in so many seconds."""
-    end = time.monotonic() + within
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
+    waiting = Retrying(retry=retry_if_result(lambda yes: not yes), stop=stop_after_delay(within), wait=wait_fixed(0.05))
+    try:
+        return bool(waiting(true))
+    except RetryError:
+        return False
 
 
 def family(first: int) -> list[int]:
@@ -242,9 +242,11 @@ def test_a_spawned_program_is_killed_with_its_children(guest: SshGuest) -> None:
 
 
 def test_a_slow_reader_loses_nothing(guest: SshGuest) -> None:
-    process = guest.spawn(["sh", "-c", "head -c 40000000 /dev/zero"])
-    time.sleep(3)
-    total = 0
+    process = guest.spawn(["sh", "-c", "head -c 40000000 /dev/zero; true"])
+    first = process.read(timeout=30)
+    assert first is not None
+    assert soon(lambda: _waits("head")), "40 MB went somewhere although nobody read them"
+    total = len(first[1])
     while (piece := process.read(timeout=30)) is not None:
         total += len(piece[1])
     assert total == 40_000_000
@@ -288,8 +290,14 @@ def test_a_file_that_cannot_be_read_or_written_says_why(guest: SshGuest, tmp_pat
 
 def _slowly() -> Iterator[bytes]:
     yield b"begin"
-    time.sleep(4)
+    threading.Event().wait(4)
     yield b"end"
+
+
+def _waits(name: str) -> bool:
+    """Whether a program of that name can write no more."""
+    found = [each.info for each in psutil.process_iter(["name", "status"]) if each.info["name"] == name]
+    return any(each["status"] == psutil.STATUS_SLEEPING for each in found)
 
 
 def test_a_file_is_not_put_in_place_when_the_connection_is_lost(own: SshServer, tmp_path: Path) -> None:
