@@ -162,6 +162,12 @@ class HypervMachine:
         """Stop the processors."""
         self._power.pause()
 
+    def save(self) -> None:
+        """Write memory to the host's disk and stop; `start` goes on from there."""
+        with self._lock:
+            self._guest.drop()
+            self._power.save()
+
     def resume(self) -> None:
         """Let a paused machine run on, its clock set; one that was warm has never stopped."""
         if self.state is MachineState.PAUSED:

@@ -140,6 +140,11 @@ class Power:
         self._host.do(cmdlets.paused(self._ident), achieved=lambda: self._now("Paused"))
         self._paused = True
 
+    def save(self) -> None:
+        """Write memory to the host's disk and stop."""
+        self._host.do(cmdlets.saved(self._ident), achieved=lambda: self._now("Saved"))
+        self._paused = False
+
     def resume(self) -> None:
         """Let a paused machine run on."""
         self._host.do(cmdlets.resumed(self._ident), achieved=lambda: self._now("Running"))
