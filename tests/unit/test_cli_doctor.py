@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from pytest_hyperv.backends.qemu import tools
 from pytest_hyperv.capabilities import NAMES
 from pytest_hyperv.cli import main
 
@@ -34,6 +35,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
+    tools.program.cache_clear()
     return folder
 
 

@@ -87,10 +87,11 @@ class SshServer:
         """End every connection, as a lost network does, and listen no more."""
         if self._server is not None:
             for connection in psutil.Process(self._server.pid).children():
-                halves = [connection, *_of_server(connection)]
-                for process in halves:
-                    process.kill()
-                psutil.wait_procs(halves, PATIENCE)
+                with suppress(psutil.NoSuchProcess):
+                    halves = [connection, *_of_server(connection)]
+                    for process in halves:
+                        process.kill()
+                    psutil.wait_procs(halves, PATIENCE)
             self._server.kill()
             self._server.wait(PATIENCE)
             self._server = None

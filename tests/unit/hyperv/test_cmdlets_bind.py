@@ -59,6 +59,7 @@ CALLS: dict[str, Callable[[], Runnable]] = {
     "folder": lambda: cmdlets.folder(FOLDER),
     "removed": lambda: cmdlets.removed(FOLDER),
     "exists": lambda: cmdlets.exists(DISK),
+    "copied": lambda: cmdlets.copied("C:\\a.vhdx", "C:\\b.vhdx"),
     "read_only": lambda: cmdlets.read_only(DISK),
     "child_disk": lambda: cmdlets.child_disk(DISK, "C:\\golden.vhdx"),
     "new_protector": lambda: cmdlets.new_protector(IDENT),
