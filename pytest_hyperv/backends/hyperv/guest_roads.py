@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from pytest_hyperv.backends.hyperv.credentials import guest_credential, guest_login
 from pytest_hyperv.backends.hyperv.guest_access import AccessFactory, GuestAccess, MachineView, PowerShellAccess
 from pytest_hyperv.backends.hyperv.host import HypervHost
@@ -10,12 +12,17 @@ from pytest_hyperv.backends.hyperv.saved_state import SavedState
 from pytest_hyperv.backends.hyperv.ssh_access import SshAccess
 from pytest_hyperv.errors import CapabilityMissing
 from pytest_hyperv.psrp import dotnet
+from pytest_hyperv.psrp.hvsocket import hyperv_connect
+
+NOBODY = UUID(int=0)
+"""No machine has this id: only whether this computer has Hyper-V sockets is asked."""
 
 
 def access_to(state: SavedState, host: HypervHost, *, native: bool) -> AccessFactory:
     """Makes the way into each machine of ``state``; ``native`` opens PowerShell Direct from this process.
 
-    Raises CapabilityMissing when this backend has no such road, or the machine no network that it takes.
+    What can be known before a machine is made is looked at here. Raises CapabilityMissing when this backend or this
+    computer has no such road, or the machine no network that it takes; SettingsError when nobody says who logs on.
     """
 
     def credential() -> dotnet.Credential:
@@ -36,6 +43,9 @@ def access_to(state: SavedState, host: HypervHost, *, native: bool) -> AccessFac
 
     _require_network(state)
     if state.guest_road in ("psdirect", "winrm"):
+        if native and state.guest_road == "psdirect":
+            hyperv_connect(NOBODY)
+        credential()
         return by_powershell
     if state.guest_road == "ssh":
         return by_ssh

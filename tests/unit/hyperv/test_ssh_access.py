@@ -131,10 +131,12 @@ def state(**other: Any) -> SavedState:
     return replace(usual, **other)
 
 
-def test_the_road_of_the_image_decides(tmp_path: Path) -> None:
+def test_the_road_of_the_image_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROAD_TEST", "user:password")
     view = Machine(tmp_path, "").view
     assert isinstance(access_to(state(), NO_HOST, native=False)(view), SshAccess)
-    assert isinstance(access_to(state(guest_road="winrm"), NO_HOST, native=False)(view), PowerShellAccess)
+    winrm = state(guest_road="winrm", credentials="env:ROAD_TEST")
+    assert isinstance(access_to(winrm, NO_HOST, native=False)(view), PowerShellAccess)
     with pytest.raises(CapabilityMissing, match="no such road"):
         access_to(state(guest_road="agent"), NO_HOST, native=False)
 
