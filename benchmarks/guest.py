@@ -17,7 +17,7 @@ from benchmarks.by_hand import RawClone
 from pytest_hyperv.backends.qemu.backend import QemuBackend
 from pytest_hyperv.backends.qemu.guest_agent import GuestAgent
 from pytest_hyperv.backends.qemu.guest_server import GuestServer
-from pytest_hyperv.cache import default_cache
+from pytest_hyperv.cache import default_cache, prepare_cache
 from pytest_hyperv.guest import GuestProcess, GuestSession
 from pytest_hyperv.images import ImageStore
 from pytest_hyperv.progress import Lines
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8, help=f"turns of {BLOCK} commands; half as many of files")
     parser.add_argument("--image", default="debian-12")
     options = parser.parse_args()
-    cache = default_cache()
+    cache = prepare_cache(default_cache())
     backend = QemuBackend(cache)
     states = StateStore(cache / "states", backend)
     image = ImageStore(cache / "images").get(options.image)

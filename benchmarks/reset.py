@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.by_hand import LoadedSnapshot, RawClone
 from pytest_hyperv.backends.qemu.backend import QemuBackend
 from pytest_hyperv.backends.qemu.machine import QemuMachine
-from pytest_hyperv.cache import default_cache
+from pytest_hyperv.cache import default_cache, prepare_cache
 from pytest_hyperv.images import ImageStore
 from pytest_hyperv.pool import Pool
 from pytest_hyperv.progress import Lines
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="clones per road; cold boots are a fifth of it")
     parser.add_argument("--image", default="debian-12")
     options = parser.parse_args()
-    cache = default_cache()
+    cache = prepare_cache(default_cache())
     images, backend, progress = ImageStore(cache / "images"), QemuBackend(cache), Lines(print)
     states = StateStore(cache / "states", backend)
     image, spec = images.get(options.image), MachineSpec(image=options.image)

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_hyperv.backends.base import Backend
 from pytest_hyperv.backends.registry import automatic, forget_state, open_backend, reclaim
-from pytest_hyperv.cache import default_cache, prepare_cache
+from pytest_hyperv.cache import prepare_cache
 from pytest_hyperv.capabilities import Offer
 from pytest_hyperv.errors import CapabilityMissing, HypervError
 from pytest_hyperv.figures import Figures
@@ -50,7 +50,7 @@ class Lab:
     @cached_property
     def cache(self) -> Path:
         """The folder of images, states and machines; what dead runs left there is removed first."""
-        cache = prepare_cache(self.settings.cache or default_cache())
+        cache = prepare_cache(self.settings.cache)
         ledger = Ledger(cache / "machines", reclaim)
         ledger.reap()
         for failure in ledger.failures:

@@ -65,8 +65,10 @@ def parse_limit(text: str) -> int | None:
     return parse_size(text)
 
 
-def _folder(text: str) -> Path | None:
-    return Path(text).expanduser().absolute() if text else None
+def _cache(text: str) -> Path | None:
+    from pytest_hyperv.cache import default_cache
+
+    return Path(text).expanduser().absolute() if text else default_cache()
 
 
 class Option(NamedTuple):
@@ -114,7 +116,7 @@ OPTIONS = (
         "strict", _flag, "fail a test whose requirements this host does not meet, instead of skipping it", "0", "", True
     ),
     Option("spares", _count(0), "machines kept warm for the next test while one runs", "1", "N"),
-    Option("cache", _folder, "folder of images, states and machines", "", "DIR"),
+    Option("cache", _cache, "folder of images, states and machines", "", "DIR"),
     Option("host", _host, "Hyper-V host: local, winrm://user@host or ssh://user@host", "local", "ADDRESS"),
     Option(
         "psdirect",

@@ -15,7 +15,7 @@ from pytest_hyperv.options import OPTIONS
 class Settings:
     """What this run was told. ``origins`` names, by option, where its value came from; memory and disk are in bytes.
 
-    ``cache`` is None for this user's cache folder, ``host`` what
+    ``cache`` is absolute, and None for a user without a home folder who named none, ``host`` what
     :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads, ``states_limit`` None for no limit.
     """
 

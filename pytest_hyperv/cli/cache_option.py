@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
-from pytest_hyperv.cache import VARIABLE, default_cache
+from pytest_hyperv.cache import NAME_ONE, VARIABLE, default_cache
 
 
 def _named(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path:  # noqa: ARG001
-    return value.absolute() if value else default_cache()
+    folder = value.absolute() if value else default_cache()
+    if folder is None:
+        raise click.UsageError(f"This user has no home folder to keep a cache in.\nHint: {NAME_ONE}")
+    return folder
 
 
 cache_option = click.option(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_hyperv.cache import default_cache, prepare_cache
 from pytest_hyperv.errors import SettingsError
 from pytest_hyperv.options import OPTIONS
 from pytest_hyperv.settings import Settings, resolve
@@ -62,7 +63,7 @@ def test_nothing_said_is_all_defaults() -> None:
         1,
         strict=False,
         spares=1,
-        cache=None,
+        cache=default_cache(),
         host="local",
         psdirect="host",
         states_limit=20 * GIB,
@@ -102,6 +103,31 @@ def test_the_cache_may_begin_with_a_tilde_and_be_relative(monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     assert resolved({"cache": "~/kept"}).cache == tmp_path / "kept"
     assert resolved({"cache": "here"}).cache == tmp_path / "here"
+
+
+def test_the_cache_of_the_user_is_the_one_of_the_start_whatever_happens_to_home_later(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("PYTEST_HYPERV_CACHE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = resolved()
+    monkeypatch.setenv("HOME", "/elsewhere")
+    assert settings.cache == tmp_path / ".cache" / "pytest-hyperv"
+
+
+def test_a_user_without_a_home_folder_is_told_so_once_a_cache_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "PYTEST_HYPERV_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    settings = resolved()
+    with pytest.raises(SettingsError, match="no home folder") as told:
+        prepare_cache(settings.cache)
+    assert "PYTEST_HYPERV_CACHE" in told.value.hint
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_hyperv.cache import default_cache
+from pytest_hyperv.cache import default_cache, prepare_cache
 from pytest_hyperv.errors import ImageError
 from pytest_hyperv.images import ImageStore
 from pytest_hyperv.progress import Lines, Silent
@@ -36,7 +36,7 @@ def run(*command: object) -> bytes:
 
 @pytest.fixture(scope="module")
 def store() -> ImageStore:
-    return ImageStore(default_cache() / "images")
+    return ImageStore(prepare_cache(default_cache()) / "images")
 
 
 @pytest.fixture(scope="module")
