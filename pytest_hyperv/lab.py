@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
@@ -19,6 +17,7 @@ from pytest_hyperv.errors import CapabilityMissing, HypervError
 from pytest_hyperv.figures import Figures
 from pytest_hyperv.images import ImageStore
 from pytest_hyperv.ledger import Ledger
+from pytest_hyperv.loan import Loan
 from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.markers import Wish
 from pytest_hyperv.pool import Pool
@@ -139,7 +138,8 @@ class Lab:
         except CapabilityMissing as error:
             self._unmet(error.missing)
         vm = VirtualMachine(machine, image, backend, timeout=wish.timeout)
-        return Loan(vm, lambda: pool.release(machine, more_to_come=more_to_come))
+        state = wish.state.name if wish.state is not None else ""
+        return Loan(vm, lambda: pool.release(machine, more_to_come=more_to_come), state)
 
     def prepare(self, wish: Wish) -> None:
         """Have the state that ``wish`` starts from in the cache, for tests to come."""
@@ -178,14 +178,6 @@ class Lab:
             Shelf(self.cache / "states", self._forget).prune(limit)
         except (HypervError, OSError) as error:
             warnings.warn(pytest.PytestWarning(f"states over the limit could not be removed: {error}"), stacklevel=2)
-
-
-@dataclass(frozen=True)
-class Loan:
-    """A machine in a test's hands, and how to give it back."""
-
-    vm: VirtualMachine
-    give_back: Callable[[], None]
 
 
 def _name_of_run(config: pytest.Config) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from pytest_hyperv.lab import Lab, Loan, lab_of
+from pytest_hyperv.lab import Lab, lab_of
+from pytest_hyperv.loan import Loan
 from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.markers import Mark, Wish, marks_of, wish_of
 from pytest_hyperv.spec import MachineSpec
-from pytest_hyperv.stash import WISH
+from pytest_hyperv.stash import LOANS, WISH
 from pytest_hyperv.states.declared import State
 
 SCOPES: dict[str, type[pytest.Collector]] = {"class": pytest.Class, "module": pytest.Module, "session": pytest.Session}
@@ -36,10 +37,16 @@ def machine_for(item: pytest.Item, default_image: str) -> VirtualMachine:
         item.addfinalizer(loan.give_back)
     else:
         loan = _shared(lab, node, wish)
+    _hand_over(item, loan)
     if wish.spec.nested:
         lab.check_nested(loan.vm)
     item.config.hook.pytest_hyperv_machine_ready(machine=loan.vm, nodeid=item.nodeid)
     return loan.vm
+
+
+def _hand_over(item: pytest.Item, loan: Loan) -> None:
+    """Note on the test that it has the machine."""
+    item.stash.setdefault(LOANS, []).append(loan)
 
 
 def _shared(lab: Lab, node: pytest.Collector, wish: Wish) -> Loan:
@@ -93,7 +100,9 @@ class MachineFactory:
         lab.gate(wish)
         before = len(self.loans)
         for _ in range(count):
-            self.loans.append(lab.lend(wish, self._item.nodeid))
+            loan = lab.lend(wish, self._item.nodeid)
+            self.loans.append(loan)
+            _hand_over(self._item, loan)
         return tuple(loan.vm for loan in self.loans[before:])
 
 

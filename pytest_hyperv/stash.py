@@ -9,6 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_hyperv.errors import MarkerError
     from pytest_hyperv.figures import Figures, Run
+    from pytest_hyperv.loan import Loan
     from pytest_hyperv.markers import Wish
     from pytest_hyperv.settings import Settings
 
@@ -18,6 +19,8 @@ WISH: pytest.StashKey[Wish] = pytest.StashKey()
 """On an item: what the test asked for."""
 WRONG: pytest.StashKey[MarkerError] = pytest.StashKey()
 """On an item: what is wrong with the markers that it got after it was collected."""
+LOANS: pytest.StashKey[list[Loan]] = pytest.StashKey()
+"""On an item: the machines in its hands, in the order it got them; they may be gone once its teardown began."""
 RUN: pytest.StashKey[Run] = pytest.StashKey()
 """On the config: what this process holds, once a test has needed a machine."""
 FIGURES: pytest.StashKey[Figures] = pytest.StashKey()

@@ -166,3 +166,19 @@ def test_other_plugins_hear_of_every_machine_and_may_refuse_it(bed: Bed) -> None
     result.stdout.fnmatch_lines(["ready test_it.py::test_right up"])
     result.stdout.fnmatch_lines(["*RuntimeError: the licence server does not know this machine"])
     assert bed.left() == []
+
+
+def test_a_test_knows_which_machines_are_in_its_hands(bed: Bed) -> None:
+    bed.suite(
+        """
+        from pytest_hyperv.stash import LOANS
+
+        @pytest.mark.parametrize("n", range(2))
+        @hyperv(reset="module")
+        def test_it(hyperv_vm, hyperv_vm_factory, request, n):
+            others = hyperv_vm_factory(2)
+            assert [loan.vm for loan in request.node.stash[LOANS]] == [hyperv_vm, *others]
+            assert {loan.state for loan in request.node.stash[LOANS]} == {""}
+        """
+    )
+    bed.run("--hyperv-spares=0").assert_outcomes(passed=2)
