@@ -13,7 +13,8 @@ import secrets
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -23,17 +24,25 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 
 from pytest_hyperv.errors import HostError, HypervError, LeaseLost
 from pytest_hyperv.identity import ProcessIdentity, processes_marked
+from pytest_hyperv.visitors import enter, visitors
 
 RECORD = "record.json"
 TOKEN = "PYTEST_HYPERV_MACHINE"  # noqa: S105 - the name of a variable, not a secret
 UNBORN = ".new-"
 """Begins the name of a folder whose record is being written; the number of the process that writes it follows."""
 KILL = 10.0
+REAPER = ".reaper.lock"
+REAPING = 60.0
+"""Seconds that somebody who enters a machine waits for a reaper at work."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """One machine's line in the ledger. ``created`` is in seconds since 1970; ``kept`` is why it outlives its owner."""
+    """One machine's line in the ledger. ``created`` is in seconds since 1970.
+
+    ``kept`` is why it outlives its owner, "" when it does not: for ``kept_for`` seconds, which end at ``kept_until``
+    (since 1970) and begin anew whenever somebody enters or leaves it; 0 is no end.
+    """
 
     id: str
     name: str
@@ -44,6 +53,8 @@ class Record:
     purpose: str
     folder: Path
     kept: str = ""
+    kept_for: float = 0.0
+    kept_until: float = 0.0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -52,7 +63,12 @@ class Record:
 
     def abandoned(self) -> bool:
         """Whether nobody is responsible for this machine any more."""
-        return not self.kept and not self.owner.alive()
+        return not self.owner.alive() and (not self.kept or self.expired) and not visitors(self.folder)
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time it was to be kept for is over."""
+        return 0 < self.kept_until < time.time()
 
     def write(self) -> None:
         """Put the record on disk, whole or not at all."""
@@ -116,14 +132,34 @@ class Ledger:
                 found.append(record)
         return sorted(found, key=lambda record: record.created)
 
-    def keep(self, record: Record, reason: str) -> Record:
-        """Let a machine outlive its owner. Raises LeaseLost when it has been reaped meanwhile."""
-        kept = replace(record, kept=reason)
+    def keep(self, record: Record, reason: str, seconds: float = 0.0) -> Record:
+        """Let a machine outlive its owner, for so many seconds; 0 is until somebody removes it.
+
+        Raises LeaseLost when it has been reaped meanwhile.
+        """
+        return _renewed(replace(record, kept=reason, kept_for=seconds))
+
+    @contextmanager
+    def visited(self, record: Record) -> Iterator[None]:
+        """Hold a machine, another process's or one that is kept: it is not reaped until the block or this process ends.
+
+        What it is kept for begins anew, at the beginning and at the end. Raises LeaseLost when it has been reaped.
+        """
         try:
-            kept.write()
-        except FileNotFoundError as error:
-            raise LeaseLost(f"{record.name} is gone, it cannot be kept") from error
-        return kept
+            with FileLock(self.root / REAPER, timeout=REAPING):  # what a reaper has read stays true until it is done
+                _renewed(_current(record))
+                mark = enter(record.folder)
+        except Timeout:
+            raise LeaseLost(
+                f"{record.name} cannot be entered: what dead runs left has been being removed for {REAPING:.0f} s",
+                hint="try again when that is done.",
+            ) from None
+        try:
+            yield
+        finally:
+            with suppress(LeaseLost):
+                _renewed(_current(record))
+            mark.unlink(missing_ok=True)
 
     def close(self, record: Record) -> None:
         """Strike a machine out, with everything in its folder. Its processes must have ended."""
@@ -141,7 +177,7 @@ class Ledger:
         removed = []
         self.failures = []
         try:
-            with FileLock(self.root / ".reaper.lock", timeout=0):
+            with FileLock(self.root / REAPER, timeout=0):
                 for folder in self._folders():
                     record = _read(folder)
                     if record is None:
@@ -164,6 +200,25 @@ class Ledger:
 
     def _folders(self) -> list[Path]:
         return [path for path in self.root.iterdir() if path.is_dir()] if self.root.is_dir() else []
+
+
+def _current(record: Record) -> Record:
+    found = _read(record.folder)
+    if found is None:
+        raise LeaseLost(f"{record.name} is gone", hint="pytest-hyperv vms lists the machines there are.")
+    return found
+
+
+def _renewed(record: Record) -> Record:
+    """The record, what it is kept for beginning now, written down if it is kept."""
+    if not record.kept:
+        return record
+    renewed = replace(record, kept_until=time.time() + record.kept_for if record.kept_for else 0.0)
+    try:
+        renewed.write()
+    except FileNotFoundError as error:
+        raise LeaseLost(f"{record.name} is gone, it cannot be kept") from error
+    return renewed
 
 
 def end_processes(record: Record) -> None:

@@ -161,6 +161,7 @@ def _facts(stored: Stored) -> dict[str, object]:
         "age": round(now - stored.record.created, 1) if stored.record.created else None,
         "unused": round(now - stored.used, 1),
         "users": list(stored.users),
+        "kept": list(stored.kept),
         "whole": stored.whole,
     }
     return {**asdict(stored.record), **told}
@@ -175,7 +176,7 @@ def _row(stored: Stored, indent: str = "") -> tuple[str, ...]:
         record.backend,
         _size(stored.size),
         _ago(now - record.created) if record.created else "?",
-        "now" if stored.users else _ago(now - stored.used),
+        "now" if stored.users or stored.kept else _ago(now - stored.used),
         (record.recipe or "the booted image") if stored.whole else "will be built anew: what it stands on is gone",
     )
 

@@ -26,8 +26,8 @@ Forget = Callable[[StateRecord, Path], None]
 class Stored:
     """A state on the shelf. ``size`` is the bytes it takes on disk, ``used`` seconds since 1970.
 
-    ``users`` are the living processes that may make machines from it. ``whole`` is false for one that will be built
-    anew when it is needed, as what it stands on is gone or another.
+    ``users`` are the living processes that may make machines from it, ``kept`` the machines of it that were
+    kept. ``whole`` is false for one that will be built anew when it is needed, as what it stands on is gone or another.
     """
 
     record: StateRecord
@@ -35,6 +35,7 @@ class Stored:
     size: int
     used: float
     users: tuple[int, ...]
+    kept: tuple[str, ...]
     whole: bool
 
     @property
@@ -93,6 +94,13 @@ class Shelf:
                 hint="wait for that run to end.",
                 state=used[0].key,
             )
+        held = [each for each in going.values() if each.kept]
+        if held:
+            raise StateError(
+                f"{_named(held)} is what the kept machine {', '.join(held[0].kept)} stands on",
+                hint="remove what was kept first: pytest-hyperv gc --kept.",
+                state=held[0].key,
+            )
         removed = []
         for each in _leaves_first(stored):
             if each.key in going:
@@ -108,7 +116,8 @@ class Shelf:
     def prune(self, limit: int) -> list[Stored]:
         """Remove what was not used for longest until the rest takes at most ``limit`` bytes; returns what was removed.
 
-        A state counts as used when one that stands on it was. What a living process uses stays, and what it stands on.
+        A state counts as used when one that stands on it was. What a living process uses, or a kept machine, stays, and
+        what that stands on.
         """
         stored = self.all()
         total = sum(each.size for each in stored)
@@ -125,7 +134,8 @@ class Shelf:
         """Take one away, unless somebody builds or uses it, or something stands on it."""
         try:
             with lock_of(self._root, stored.key).acquire(timeout=0):
-                if self._users.of(stored.key) or not stored.folder.is_dir() or self._stood_on(stored.key):
+                used = self._users.of(stored.key) or self._users.kept(stored.key)
+                if used or not stored.folder.is_dir() or self._stood_on(stored.key):
                     return False
                 self._forget(stored.record, stored.folder)
                 take_away(stored.folder)
@@ -139,8 +149,8 @@ class Shelf:
 
     def _stored(self, folder: Path) -> Stored:
         record = read_record(folder) or replace(UNKNOWN, key=folder.name)
-        users = tuple(self._users.of(folder.name))
-        return Stored(record, folder, _size(folder), last_use(folder), users, whole(folder))
+        users, kept = tuple(self._users.of(folder.name)), tuple(self._users.kept(folder.name))
+        return Stored(record, folder, _size(folder), last_use(folder), users, kept, whole(folder))
 
 
 def tree(stored: Sequence[Stored]) -> Iterator[tuple[int, Stored]]:

@@ -76,6 +76,11 @@ class StateStore:
         self._exclusively(folder.name, _name(image, state), progress, replace)
         return folder
 
+    def keep(self, state: Path, machine: str, folder: Path) -> None:
+        """Say that a machine made from the state saved in ``state`` is kept; ``folder`` is where it is written down."""
+        with contextlib.suppress(PermissionError):  # nobody can remove anything there either
+            self._users.keep(state.name, machine, folder)
+
     def close(self) -> None:
         """Say that this process makes no more machines from any state; others may remove them."""
         self._users.leave()

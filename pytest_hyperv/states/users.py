@@ -1,4 +1,4 @@
-"""Which processes use which states, so that none is removed that a living run may still make machines from."""
+"""Who uses which states: processes that may still make machines from them, and machines that were kept."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pytest_hyperv.identity import ProcessIdentity
+from pytest_hyperv.ledger import RECORD
 
 
 class Users:
@@ -37,8 +38,20 @@ class Users:
         found = {mark: _owner(mark) for mark in self._root.glob(f".{key}.*.user")}
         return sorted(owner.pid for owner in found.values() if owner is not None and owner.alive())
 
+    def keep(self, key: str, machine: str, folder: Path) -> None:
+        """Have a machine that stands on a state among its users for as long as it is written down in ``folder``."""
+        mark = self._root / f".{key}.{machine}.kept"
+        mark.write_text(json.dumps({"machine": machine, "folder": str(folder)}), "utf-8")
+
+    def kept(self, key: str) -> list[str]:
+        """The names of the machines that were kept and stand on a state."""
+        return sorted(filter(None, map(_kept, self._root.glob(f".{key}.*.kept"))))
+
     def sweep(self) -> None:
-        """Remove the marks of dead processes."""
+        """Remove the marks of dead processes, and of machines that are gone."""
+        for mark in self._root.glob(".*.kept"):
+            if not _kept(mark):
+                mark.unlink(missing_ok=True)
         for mark in self._root.glob(".*.user"):
             owner = _owner(mark)
             if owner is not None and not owner.alive():
@@ -50,3 +63,12 @@ def _owner(mark: Path) -> ProcessIdentity | None:
         return ProcessIdentity(**json.loads(mark.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _kept(mark: Path) -> str:
+    """The machine's name, "" when it is gone."""
+    try:
+        told = json.loads(mark.read_text("utf-8"))
+        return str(told["machine"]) if (Path(told["folder"]) / RECORD).is_file() else ""
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
