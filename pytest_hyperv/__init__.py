@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pytest_hyperv.backends.base import Checkpoint, GuestCrash, MachineState
     from pytest_hyperv.capabilities import Offer
     from pytest_hyperv.guest import CommandResult, GuestProcess
+    from pytest_hyperv.guest_events import GuestEvent
     from pytest_hyperv.lending import MachineFactory
     from pytest_hyperv.machine import VirtualMachine
     from pytest_hyperv.powershell import PowerShell
@@ -19,6 +20,7 @@ __all__ = [
     "Checkpoint",
     "CommandResult",
     "GuestCrash",
+    "GuestEvent",
     "GuestProcess",
     "MachineFactory",
     "MachineState",
@@ -33,6 +35,7 @@ _HOMES = {
     "Checkpoint": "backends.base",
     "CommandResult": "guest",
     "GuestCrash": "backends.base",
+    "GuestEvent": "guest_events",
     "GuestProcess": "guest",
     "MachineFactory": "lending",
     "MachineState": "backends.base",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tenacity import RetryError, Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
+from pytest_hyperv import guest_events, guest_ports
 from pytest_hyperv.backends.base import Checkpoint, GuestCrash, Machine, MachineState
 from pytest_hyperv.checkpoint_tree import CheckpointTree
 from pytest_hyperv.copying import copy_in, copy_out
 from pytest_hyperv.errors import CapabilityMissing, CommandTimeout, MachineStateError, SessionLost
 from pytest_hyperv.guest import CommandResult, GuestProcess, Output
+from pytest_hyperv.guest_events import GuestEvent
 from pytest_hyperv.powershell import PowerShell
 from pytest_hyperv.psrp.result import PowerShellResult
 from pytest_hyperv.spec import Image, MachineSpec
@@ -35,6 +39,7 @@ class VirtualMachine:
         """``timeout`` is what a command may take when the call says nothing."""
         self._machine, self._image, self.timeout = machine, image, timeout
         self.backend = backend
+        self._leased = time.time()
 
     def __repr__(self) -> str:
         return f"<VirtualMachine {self.name} {self._image.name} {self.state}>"
@@ -272,6 +277,25 @@ class VirtualMachine:
             waiting(lambda: self._machine.session.stat(path))
         except RetryError:
             raise CommandTimeout(f"{path} did not appear in {timeout:g} s", timeout=timeout) from None
+
+    def wait_for_port(self, port: int, *, host: str = "localhost", timeout: float = 60.0) -> None:
+        """Wait until the guest can connect to a TCP port, its own or another host's. Raises CommandTimeout."""
+        guest_ports.wait_for_port(self, port, host, timeout)
+
+    # Seen from inside
+
+    def events(
+        self, since: float | datetime.datetime | None = None, *, timeout: float | None = None
+    ) -> list[GuestEvent]:
+        """The guest's journal, or its System and Application event logs, oldest first, the newest 1,000 entries.
+
+        ``since`` is a time with its zone, or seconds since 1970; the guest's clock decides. Without it, since the
+        machine was leased. Raises CommandFailed in a guest that keeps neither.
+        """
+        start, limit = guest_events.seconds_of(self._leased if since is None else since), timeout or self.timeout
+        if self._image.os_family == "windows":
+            return guest_events.event_logs_since(self.powershell.run, start, timeout=limit)
+        return guest_events.journal_since(self._machine.session, start, timeout=limit)
 
     # Seen from outside
 

@@ -6,7 +6,7 @@ import time
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from pytest_hyperv import MachineState, VirtualMachine
+from pytest_hyperv import GuestEvent, MachineState, VirtualMachine
 from tests.conformance.guests import guest_of
 
 NEARLY = 10.0
@@ -24,6 +24,15 @@ def is_in(vm: VirtualMachine, state: MachineState) -> bool:
 def knows_the_time(vm: VirtualMachine) -> bool:
     """Whether the guest's clock is right."""
     return abs(guest_of(vm).clock(vm) - time.time()) < NEARLY
+
+
+def arrives_in_log(vm: VirtualMachine, word: str, since: float) -> GuestEvent:
+    """The log's entry with the word in it. Raises tenacity.RetryError when it does not come."""
+    waiting = Retrying(
+        retry=retry_if_result(lambda found: not found), stop=stop_after_delay(ARRIVAL), wait=wait_fixed(0.1)
+    )
+    (entry,) = waiting(lambda: [event for event in vm.events(since) if word in event.text])
+    return entry
 
 
 def arrives_on_console(vm: VirtualMachine, word: str) -> str:

@@ -76,6 +76,14 @@ class Guest(Protocol):
         """Write a word to the first serial port."""
         ...
 
+    def to_log(self, word: str) -> list[str]:
+        """Write a word into the system's log, as a warning or an error."""
+        ...
+
+    def serve(self, vm: VirtualMachine) -> int:
+        """Have something listen on all addresses; returns its TCP port."""
+        ...
+
     def clock(self, vm: VirtualMachine) -> float:
         """The guest's clock, in seconds since 1970 UTC."""
         ...

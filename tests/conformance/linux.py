@@ -7,6 +7,10 @@ from pytest_hyperv import VirtualMachine
 SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 """The UEFI variable; its first four bytes are attributes, the fifth is the value (UEFI 2.10, section 3.3)."""
 
+PORT = 4242
+LISTENER = f"""use Socket; socket(S, PF_INET, SOCK_STREAM, 0); setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1);
+bind(S, pack_sockaddr_in({PORT}, INADDR_ANY)) or die; listen(S, 9); while (accept(C, S)) {{ close C }}"""
+
 
 class Linux:
     """See ``guests.Guest``."""
@@ -62,6 +66,15 @@ class Linux:
     def to_console(self, word: str) -> str:
         """Write a word to the first serial port."""
         return f"echo {word} > /dev/ttyS0"
+
+    def to_log(self, word: str) -> list[str]:
+        """An entry of the journal."""
+        return ["sh", "-c", 'echo "$1" | systemd-cat -t conformance -p warning', "log", word]
+
+    def serve(self, vm: VirtualMachine) -> int:
+        """A listener in perl, which every Debian has."""
+        vm.sh(f"setsid perl -e '{LISTENER}' > /dev/null 2>&1 < /dev/null &").check()
+        return PORT
 
     def clock(self, vm: VirtualMachine) -> float:
         """The guest's clock."""

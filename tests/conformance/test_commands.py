@@ -108,6 +108,12 @@ def test_waiting_ends_with_success(hyperv_vm: VirtualMachine) -> None:
     assert process.wait(timeout=30) == 0
 
 
+def test_waiting_for_a_port_ends_when_it_answers_or_says_what_it_saw(hyperv_vm: VirtualMachine) -> None:
+    hyperv_vm.wait_for_port(guest_of(hyperv_vm).serve(hyperv_vm), timeout=60)
+    with pytest.raises(CommandTimeout, match=r"port 4243 of localhost did not answer in 1 s; last seen: .+"):
+        hyperv_vm.wait_for_port(4243, timeout=1)
+
+
 def test_waiting_in_vain_says_what_was_seen_last(hyperv_vm: VirtualMachine) -> None:
     with pytest.raises(CommandTimeout, match=r"last seen: .* returned 7"):
         hyperv_vm.wait_until_succeeds(guest_of(hyperv_vm).fail("out", "err", 7), timeout=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_hyperv import VirtualMachine
-from tests.conformance.expectations import arrives_on_console
+from tests.conformance.expectations import arrives_in_log, arrives_on_console
 from tests.conformance.guests import guest_of
 
 pytestmark = [pytest.mark.feature(19), pytest.mark.hyperv(reset="module")]
@@ -31,3 +31,16 @@ def test_what_the_guest_says_on_its_serial_port_is_kept(hyperv_vm: VirtualMachin
     assert "seen-from-outside" not in before
     hyperv_vm.sh(guest_of(hyperv_vm).to_console("seen-from-outside")).check()
     assert arrives_on_console(hyperv_vm, "seen-from-outside").startswith(before)
+
+
+def test_the_systems_log_tells_what_happened_since_a_moment(hyperv_vm: VirtualMachine) -> None:
+    guest = guest_of(hyperv_vm)
+    hyperv_vm.run(guest.to_log("before-the-moment")).check()
+    before = arrives_in_log(hyperv_vm, "before-the-moment", 0)
+    moment = guest.clock(hyperv_vm)
+    hyperv_vm.run(guest.to_log("after-the-moment")).check()
+    after = arrives_in_log(hyperv_vm, "after-the-moment", moment)
+    assert (after.source, after.level, after.text) == ("conformance", "warning", "after-the-moment")
+    assert before.time < moment <= after.time
+    assert "before-the-moment" not in [event.text for event in hyperv_vm.events(moment)]
+    assert "after-the-moment" in [event.text for event in hyperv_vm.events()]

@@ -86,6 +86,15 @@ class Windows:
         """Write a word to the first serial port."""
         return f"echo {word}>COM1"
 
+    def to_log(self, word: str) -> list[str]:
+        """An entry of the Application log."""
+        return ["eventcreate.exe", "/t", "warning", "/id", "1", "/l", "application", "/so", "conformance", "/d", word]
+
+    def serve(self, vm: VirtualMachine) -> int:
+        """The port of file sharing."""
+        vm.sh("net start LanmanServer")
+        return 445
+
     def clock(self, vm: VirtualMachine) -> float:
         """The guest's clock."""
         return int(vm.ps(CLOCK).check().one) / 1000

@@ -35,7 +35,7 @@ STANDARD_FOLDERS = (
 )
 SYSTEM_PROGRAMS = (
     *("cmd", "hostname", "whoami", "ping", "timeout", "findstr", "more", "sort", "fc", "certutil", "tar", "where"),
-    *("taskkill", "tasklist", "shutdown", "sc", "net", "netsh", "reg", "systeminfo"),
+    *("taskkill", "tasklist", "shutdown", "sc", "net", "netsh", "reg", "systeminfo", "eventcreate"),
 )
 """What is in System32; ``powershell.exe`` has a folder of its own."""
 TOOL_PROGRAMS = ("cat", "args", "bugcheck")

@@ -2,9 +2,9 @@
 
 Windows' own, as far as tests need them: cmd, hostname, whoami, systeminfo, ping, findstr (``findstr "^"`` copies its
 input, bytes unchanged), sort, more, fc, certutil, where, tar, sc, net, netsh, reg, tasklist, taskkill, shutdown,
-powershell, and timeout, which refuses to run without a console as the real one does. In C:\\Tools, which is in PATH,
-lie three that Windows has not: ``cat`` (standard input or files, byte for byte), ``args`` (each argument and a ``|``)
-and ``bugcheck [CODE]``, which crashes the guest.
+eventcreate, powershell, and timeout, which refuses to run without a console as the real one does. In C:\\Tools, which
+is in PATH, lie three that Windows has not: ``cat`` (standard input or files, byte for byte), ``args`` (each argument
+and a ``|``) and ``bugcheck [CODE]``, which crashes the guest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import ntpath
 from contextlib import suppress
 from dataclasses import replace
 
-from tests.hvsim.guest import archive, console_programs, system_programs
+from tests.hvsim.guest import archive, console_programs, event_scripts, system_programs
 from tests.hvsim.guest.command_shell import batch_program, shell_program
 from tests.hvsim.guest.events import STDERR, Program, Running, Start, Wait, text
 from tests.hvsim.guest.files import GuestFileError, program_paths
@@ -67,6 +67,7 @@ def _noted(start: Start, running: Running) -> Running:
 PROGRAMS: dict[str, Program] = {
     **console_programs.PROGRAMS,
     **system_programs.PROGRAMS,
+    "eventcreate": event_scripts.eventcreate,
     "tar": archive.tar,
     "cmd": shell_program(BUILT_IN, launch),
 }
