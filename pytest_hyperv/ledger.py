@@ -40,6 +40,7 @@ REAPING = 60.0
 class Record:
     """One machine's line in the ledger. ``created`` is in seconds since 1970.
 
+    ``memory`` (bytes) and ``cpus`` are what it takes of its host.
     ``kept`` is why it outlives its owner, "" when it does not: for ``kept_for`` seconds, which end at ``kept_until``
     (since 1970) and begin anew whenever somebody enters or leaves it; 0 is no end.
     """
@@ -55,6 +56,8 @@ class Record:
     kept: str = ""
     kept_for: float = 0.0
     kept_until: float = 0.0
+    memory: int = 0
+    cpus: int = 0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -94,7 +97,7 @@ class Ledger:
         self.root, self._reclaim = root, reclaim
         self.failures: list[str] = []
 
-    def open(self, backend: str, purpose: str) -> Record:
+    def open(self, backend: str, purpose: str, *, memory: int = 0, cpus: int = 0) -> Record:
         """Write down a new machine and make its folder, before anything else of it exists.
 
         Raises HostError when the disk is full or cannot be written.
@@ -109,6 +112,8 @@ class Ledger:
             created=time.time(),
             purpose=purpose,
             folder=self.root / ident.hex,
+            memory=memory,
+            cpus=cpus,
         )
         unborn = self.root / f"{UNBORN}{record.owner.pid}-{ident.hex}"
         try:

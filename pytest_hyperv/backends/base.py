@@ -11,6 +11,7 @@ from typing import Protocol
 from pytest_hyperv.capabilities import Offer
 from pytest_hyperv.errors import SessionLost
 from pytest_hyperv.guest import GuestSession
+from pytest_hyperv.leases import LeaseBook
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.psrp.calls import Runnable
 from pytest_hyperv.psrp.result import PowerShellResult
@@ -189,6 +190,11 @@ class Backend(Protocol):
     @property
     def recycles(self) -> bool:
         """Whether going back to a clean machine costs less than a new one: see ``Machine.recycle``."""
+        ...
+
+    @property
+    def leases(self) -> LeaseBook:
+        """The book of who holds what on this backend's host."""
         ...
 
     def offer(self) -> Offer:

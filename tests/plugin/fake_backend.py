@@ -25,6 +25,8 @@ from pytest_hyperv import errors
 from pytest_hyperv.backends.base import Backend, Checkpoint, GuestCrash, Machine, MachineState
 from pytest_hyperv.capabilities import NAMES, Capability, HostFacts, Offer
 from pytest_hyperv.guest import OUTPUT_LIMIT, CommandResult, Output
+from pytest_hyperv.lease_file import LeaseFile
+from pytest_hyperv.leases import LeaseBook
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.spec import GIB, Image, MachineSpec
@@ -198,6 +200,7 @@ class FakeBackend:
         self.name, self.summary = script.name, "fake, no acceleration"
         self._cache, self._script = cache, script
         self._journal = Journal(cache, script)
+        self.leases: LeaseBook = LeaseFile(cache, script.name)
 
     def offer(self) -> Offer:
         """Everything but what the script takes away."""

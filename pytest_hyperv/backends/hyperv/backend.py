@@ -26,6 +26,8 @@ from pytest_hyperv.backends.hyperv.roads import HostRoad
 from pytest_hyperv.backends.hyperv.saved_state import SavedState, key_of
 from pytest_hyperv.capabilities import Offer
 from pytest_hyperv.errors import HypervError, StateError
+from pytest_hyperv.lease_file import LeaseFile
+from pytest_hyperv.leases import LeaseBook
 from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.spec import Image, MachineSpec
@@ -52,6 +54,11 @@ class HypervBackend:
     def host(self) -> HypervHost:
         """The host, connected at the first command."""
         return HypervHost(HostRoad(self._address, host_credential(self._address)))
+
+    @cached_property
+    def leases(self) -> LeaseBook:
+        """The book in the cache: of the runs that share it, not of other machines that use the same host."""
+        return LeaseFile(self._cache, self.name)
 
     @cached_property
     def _facts(self) -> HypervFacts:
@@ -172,7 +179,7 @@ class HypervBackend:
         """What ``make`` makes, written down before. What is there of it when that fails is removed."""
         access = access_to(state, self.host, native=self._native)
         store = self.host.store
-        record = self._ledger.open(self.name, purpose)
+        record = self._ledger.open(self.name, purpose, memory=state.spec.memory, cpus=state.spec.cpus)
         place = Place.of(record, str(self._address), store, disk=disk)
         notes = f"pytest-hyperv {record.id} made {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(record.created))}"
         with _undone_if_it_fails(lambda: self._clear_away(record, place)):

@@ -22,6 +22,8 @@ from pytest_hyperv.backends.qemu.offer import capabilities
 from pytest_hyperv.backends.qemu.saving import new_ram_file
 from pytest_hyperv.capabilities import HostFacts, Offer
 from pytest_hyperv.errors import ImageError
+from pytest_hyperv.lease_file import LeaseFile
+from pytest_hyperv.leases import LeaseBook
 from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.psrp.calls import Script
@@ -42,6 +44,11 @@ class QemuBackend:
     def __init__(self, cache: Path) -> None:
         self._cache = cache
         self._ledger = Ledger(cache / "machines")
+
+    @cached_property
+    def leases(self) -> LeaseBook:
+        """The book in the cache."""
+        return LeaseFile(self._cache, self.name)
 
     @cached_property
     def _probe(self) -> Probe:
@@ -83,7 +90,7 @@ class QemuBackend:
                 image=image.name,
             )
         blueprint = Blueprint.of(spec, image.os_family, self._probe.accelerator)
-        record = self._ledger.open(self.name, f"first boot of {image.name}")
+        record = self._ledger.open(self.name, f"first boot of {image.name}", memory=spec.memory, cpus=spec.cpus)
         machine = QemuMachine(self._ledger, record, blueprint, (image.disk,))
         try:
             with progress.task(f"Preparing {image.name} ({spec.summary})", steps=4 if image.powershell else 3) as task:
@@ -126,7 +133,7 @@ class QemuBackend:
     def running(self, state: Path, purpose: str) -> QemuMachine:
         """A machine made from the bundle in ``state`` whose processors run; its guest has not answered yet."""
         bundle = bundles.read(state)
-        record = self._ledger.open(self.name, purpose)
+        record = self._ledger.open(self.name, purpose, memory=bundle.spec.memory, cpus=bundle.spec.cpus)
         blueprint = Blueprint.of(bundle.spec, bundle.os_family, bundle.accelerator)
         machine = QemuMachine(self._ledger, record, blueprint, bundle.layers)
         try:

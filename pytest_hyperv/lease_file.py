@@ -1,0 +1,161 @@
+"""The book of leases on this machine: one file in the cache, for all workers and runs that share the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from pytest_hyperv.errors import HostError
+from pytest_hyperv.identity import ProcessIdentity
+from pytest_hyperv.leases import Budget, Holding, Lease, Need, Refusal
+from pytest_hyperv.ledger import Ledger
+
+LOCK_TIMEOUT = 60.0
+"""Seconds for which others may be at the book; each of them is there for about a millisecond."""
+LOCK_POLL = 0.005
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the book. ``turn`` is 0 for what is held, otherwise the place in the order of those who wait."""
+
+    lease: Lease
+    owner: ProcessIdentity
+    since: float
+    turn: int = 0
+
+
+class LeaseFile:
+    """See :class:`~pytest_hyperv.leases.LeaseBook`.
+
+    A lease lives as long as the process that took it; then its machine counts only if the ledger says that it is kept.
+    """
+
+    pace = 0.1
+
+    def __init__(self, cache: Path, backend: str) -> None:
+        self._path = cache / "leases" / f"{backend}.json"
+        self._ledger, self._backend = Ledger(cache / "machines"), backend
+        self._own = ProcessIdentity.own()
+
+    def take(self, leases: Sequence[Lease], budget: Budget) -> Refusal | None:
+        """Note all of ``leases``, or none and say why; a process that holds machines goes before those that do not."""
+        wanted = {lease.id for lease in leases}
+        spare = all(lease.spare for lease in leases)
+        with self._opened() as entries:
+            held = [*(entry for entry in entries if not entry.turn), *self._kept()]
+            asked = [entry for entry in entries if entry.turn and entry.lease.id in wanted]
+            turn = asked[0].turn if asked else 1 + max((entry.turn for entry in entries), default=0)
+            mine = [Entry(lease, self._own, time.time(), turn) for lease in leases]
+            line = _in_order([*(entry for entry in entries if entry.turn and entry not in asked), *mine], held)
+            ahead = [entry for entry in (line if spare else line[: line.index(mine[0])]) if entry not in mine]
+            if not ahead and budget.holds(Need.together(entry.lease.need for entry in [*held, *mine])):
+                taken = [replace(entry, turn=0) for entry in mine]
+                entries[:] = [*(entry for entry in entries if entry not in asked), *taken]
+                return None
+            if not asked and not spare:
+                entries += mine
+            return Refusal(self._told(held), self._told(ahead))
+
+    def change(self, lease: Lease) -> None:
+        """Note anew what a held lease is for."""
+        with self._opened() as entries:
+            entries[:] = [replace(entry, lease=lease) if entry.lease.id == lease.id else entry for entry in entries]
+
+    def give_back(self, leases: Iterable[Lease]) -> None:
+        """Strike out leases, held or waited for."""
+        gone = {lease.id for lease in leases}
+        with self._opened() as entries:
+            entries[:] = [entry for entry in entries if entry.lease.id not in gone]
+
+    def held(self) -> tuple[Holding, ...]:
+        """What is held, oldest first, kept machines of dead owners included."""
+        with self._alone():
+            held = [*(entry for entry in self._read() if not entry.turn), *self._kept()]
+        return self._told(sorted(held, key=lambda entry: entry.since))
+
+    def waiting(self) -> tuple[Holding, ...]:
+        """What is waited for, in the order in which it is served."""
+        with self._alone():
+            entries = self._read()
+        held = [entry for entry in entries if not entry.turn]
+        return self._told(_in_order([entry for entry in entries if entry.turn], held))
+
+    @contextmanager
+    def _opened(self) -> Iterator[list[Entry]]:
+        """The living entries; what the caller leaves in the list is written. Nobody else is at the book meanwhile."""
+        with self._alone():
+            entries = self._read()
+            before = list(entries)
+            yield entries
+            if entries != before:
+                self._write(entries)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        folder = self._path.parent
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with FileLock(self._path.with_suffix(".lock"), LOCK_TIMEOUT, mode=0o600).acquire(poll_interval=LOCK_POLL):
+                yield
+        except OSError as error:
+            raise HostError(
+                f"the book of leases {self._path} cannot be kept: {error.strerror or error}",
+                hint="free some space there, or choose another folder with --hyperv-cache.",
+            ) from error
+
+    def _read(self) -> list[Entry]:
+        """The living entries. The file is replaced whole: one that cannot be read is of a machine that lost power."""
+        try:
+            found = [_entry(facts) for facts in json.loads(self._path.read_text("utf-8"))]
+        except FileNotFoundError:
+            return []
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return []
+        alive = {owner: owner.alive() for owner in {entry.owner for entry in found}}
+        return [entry for entry in found if alive[entry.owner]]
+
+    def _write(self, entries: list[Entry]) -> None:
+        fresh = self._path.with_suffix(".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump([asdict(entry) for entry in entries], file)
+        fresh.replace(self._path)
+
+    def _kept(self) -> list[Entry]:
+        """What the machines of dead owners take that were kept."""
+        return [
+            Entry(
+                Lease(record.id, Need(record.memory, record.cpus), f"{record.name}, kept: {record.kept}"),
+                record.owner,
+                record.created,
+            )
+            for record in self._ledger.records()
+            if record.kept and record.backend == self._backend and not record.owner.alive()
+        ]
+
+    def _told(self, entries: Iterable[Entry]) -> tuple[Holding, ...]:
+        return tuple(
+            Holding(entry.lease, f"process {entry.owner.pid}", entry.since, entry.owner == self._own)
+            for entry in entries
+        )
+
+
+def _in_order(waiting: list[Entry], held: list[Entry]) -> list[Entry]:
+    """Who holds machines already first, for others wait until they are done; then who waits longest."""
+    busy = {entry.owner for entry in held if not entry.lease.spare}
+    return sorted(waiting, key=lambda entry: (entry.owner not in busy, entry.turn))
+
+
+def _entry(facts: dict[str, Any]) -> Entry:
+    lease = facts.pop("lease")
+    need, owner = Need(**lease.pop("need")), ProcessIdentity(**facts.pop("owner"))
+    return Entry(Lease(need=need, **lease), owner, **facts)
