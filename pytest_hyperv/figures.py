@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 
 @dataclass
@@ -11,7 +12,7 @@ class Figures:
     """Counts, and seconds that tests waited.
 
     ``where`` names backends and what they run on, ``images`` the images used, ``failures`` what could not be
-    ended.
+    ended. ``states`` are the uses of states, each as a mapping.
     """
 
     machines: int = 0
@@ -21,12 +22,22 @@ class Figures:
     where: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    states: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, other: Figures) -> None:
         """Take in the figures of another process."""
-        for part in fields(self):
-            mine, theirs = getattr(self, part.name), getattr(other, part.name)
-            setattr(self, part.name, sorted({*mine, *theirs}) if isinstance(mine, list) else mine + theirs)
+        self.machines += other.machines
+        self.spares_used += other.spares_used
+        self.states_built += other.states_built
+        self.waited += other.waited
+        self.where = sorted({*self.where, *other.where})
+        self.images = sorted({*self.images, *other.images})
+        self.failures = sorted({*self.failures, *other.failures})
+        self.states += other.states
+
+    def to_data(self) -> Mapping[str, Any]:
+        """As it travels to the controller, whose ``Figures(**data)`` it becomes."""
+        return asdict(self)
 
 
 class Run(Protocol):

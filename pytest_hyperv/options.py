@@ -71,6 +71,15 @@ def _cache(text: str) -> Path | None:
     return Path(text).expanduser().absolute() if text else default_cache()
 
 
+def _page(text: str) -> Path | None:
+    if not text:
+        return None
+    path = Path(text).expanduser().absolute()
+    if path.is_dir():
+        raise ValueError(f"{text!r} is a folder")
+    return path
+
+
 class Option(NamedTuple):
     """One setting: ``--hyperv-NAME``, ``PYTEST_HYPERV_NAME`` and the ini line ``hyperv_NAME``, the first one wins.
 
@@ -126,4 +135,5 @@ OPTIONS = (
         "WHO",
     ),
     STATES_LIMIT,
+    Option("report", _page, "HTML file that the page of the run is written to", "", "FILE"),
 )

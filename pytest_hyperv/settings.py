@@ -16,7 +16,8 @@ class Settings:
     """What this run was told. ``origins`` names, by option, where its value came from; memory and disk are in bytes.
 
     ``cache`` is absolute, and None for a user without a home folder who named none, ``host`` what
-    :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads, ``states_limit`` None for no limit.
+    :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads, ``states_limit`` None for no limit,
+    ``report`` None for no page.
     """
 
     backend: str
@@ -29,6 +30,7 @@ class Settings:
     host: str
     psdirect: str
     states_limit: int | None
+    report: Path | None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def told(self) -> list[str]:

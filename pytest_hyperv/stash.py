@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_hyperv.loan import Loan
     from pytest_hyperv.markers import Wish
     from pytest_hyperv.settings import Settings
+    from pytest_hyperv.timeline import Timeline
 
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 """On the config: what this run was told."""
@@ -25,5 +26,7 @@ RUN: pytest.StashKey[Run] = pytest.StashKey()
 """On the config: what this process holds, once a test has needed a machine."""
 FIGURES: pytest.StashKey[Figures] = pytest.StashKey()
 """On the config: what this process and its workers made, for the summary."""
+TIMELINE: pytest.StashKey[Timeline] = pytest.StashKey()
+"""On the config: when this process did what, in a run that a page is asked of."""
 WORKER_KEY = "hyperv_figures"
 """In an xdist worker's output: its figures."""

@@ -150,7 +150,7 @@ class Shelf:
     def _stored(self, folder: Path) -> Stored:
         record = read_record(folder) or replace(UNKNOWN, key=folder.name)
         users, kept = tuple(self._users.of(folder.name)), tuple(self._users.kept(folder.name))
-        return Stored(record, folder, _size(folder), last_use(folder), users, kept, whole(folder))
+        return Stored(record, folder, size_of(folder), last_use(folder), users, kept, whole(folder))
 
 
 def tree(stored: Sequence[Stored]) -> Iterator[tuple[int, Stored]]:
@@ -187,7 +187,7 @@ def _as_those_above(stored: Sequence[Stored]) -> list[Stored]:
     return [replace(each, used=max(one.used for one in (each, *_above(stored, {each.key: each})))) for each in stored]
 
 
-def _size(folder: Path) -> int:
+def size_of(folder: Path) -> int:
     """The bytes that a folder takes on disk; memory files have holes."""
     total = 0
     for path in folder.rglob("*"):

@@ -23,6 +23,8 @@ from pytest_hyperv.states.keys import Keys, parent_of
 from pytest_hyperv.states.recipe_machine import RecipeMachine
 from pytest_hyperv.states.record import BUILDING, StateRecord, lock_of, note_use, read_record, take_away, whole
 from pytest_hyperv.states.users import Users
+from pytest_hyperv.states.uses import Uses
+from pytest_hyperv.timeline import Timeline
 
 BUILD_TIMEOUT = 3600.0
 """Seconds to wait for another run that builds the same state."""
@@ -31,16 +33,29 @@ FAILED = "failed-states"
 
 
 class StateStore:
-    """The states of one backend below one folder; ``built`` counts those that this process had to build."""
+    """The states of one backend below one folder; ``built`` counts those that this process had to build.
 
-    def __init__(self, root: Path, backend: Backend, *, sources: Path | None = None, run: str = "") -> None:
+    ``uses`` tells what this process did with which states.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        backend: Backend,
+        *,
+        sources: Path | None = None,
+        run: str = "",
+        timeline: Timeline | None = None,
+    ) -> None:
         """``sources`` is what relative inputs are below; ``run`` names this run, the same in all of its workers."""
         self._root, self._backend = root, backend
         self._sources = sources or Path.cwd()
         self._keys = Keys(backend, self._sources)
         self._failures = Failures(root.parent / FAILED, run or uuid.uuid4().hex)
         self._users = Users(root)
+        self._timeline = timeline or Timeline(0)
         self.built = 0
+        self.uses = Uses()
 
     def key(self, image: Image, spec: MachineSpec, state: State | None = None) -> str:
         """A digest over all that a saved machine depends on. Raises StateError when an input cannot be read."""
@@ -103,7 +118,10 @@ class StateStore:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                with progress.task(f"Waiting for another run that is at the state {name}", steps=1):
+                with (
+                    progress.task(f"Waiting for another run that is at the state {name}", steps=1),
+                    self._timeline.span("wait", state=name),
+                ):
                     self._wait_for(lock.acquire, key, name)
             try:
                 work()
@@ -138,16 +156,20 @@ class StateStore:
             shutil.rmtree(building)
         building.mkdir(mode=0o700)
         try:
+            if state is not None:  # so that what it takes is its own building
+                self.ensure(image, spec, progress, parent_of(state))
             began = time.monotonic()
-            if state is None:
-                self._backend.build_state(image, spec, building, progress)
-                parent = None
-            else:
-                parent = self._prepare(image, spec, building, progress, state)
+            with self._timeline.span("build", state=_name(image, state)):
+                if state is None:
+                    self._backend.build_state(image, spec, building, progress)
+                    parent = None
+                else:
+                    parent = self._prepare(image, spec, building, progress, state)
             took = round(time.monotonic() - began, 1)
             self._record(image, spec, folder.name, state, parent, took).write(building)
             building.rename(folder)
             self.built += 1
+            self.uses.count(folder, built=1)
         except BaseException:
             shutil.rmtree(building, ignore_errors=True)
             raise
@@ -159,9 +181,18 @@ class StateStore:
         """A running machine of the state; one that turns out damaged is built anew, once. Errors as of ``ensure``."""
         folder = self.ensure(image, spec, progress, state)
         try:
-            return self._backend.clone(folder, purpose)
+            return self._cloned(folder, purpose, _name(image, state))
         except StateError:
-            return self._backend.clone(self.rebuild(image, spec, progress, state), purpose)
+            return self._cloned(self.rebuild(image, spec, progress, state), purpose, _name(image, state))
+
+    def _cloned(self, folder: Path, purpose: str, name: str) -> Machine:
+        began = time.monotonic()
+        with self._timeline.span("clone", state=name, purpose=purpose) as span:
+            machine = self._backend.clone(folder, purpose)
+            span.machine = machine.name
+        self.uses.count(folder, clones=1, cloning=time.monotonic() - began)
+        return machine
+
 
     def _prepare(self, image: Image, spec: MachineSpec, folder: Path, progress: Progress, state: State) -> StateRecord:
         """Run a recipe on a machine of what it starts from, and save that in ``folder``; returns the former."""

@@ -27,6 +27,7 @@ VALUES = {
     "host": ["local", "winrm://admin@hv01", "ssh://hv02:2222"],
     "psdirect": ["host", "native"],
     "states_limit": ["20GiB", "500MB", "none"],
+    "report": ["/a/report.html", "report.html"],
 }
 PARSERS = {option.name: option.parse for option in OPTIONS}
 VARIABLES = {option.name: option.variable for option in OPTIONS}
@@ -67,6 +68,7 @@ def test_nothing_said_is_all_defaults() -> None:
         host="local",
         psdirect="host",
         states_limit=20 * GIB,
+        report=None,
     )
     assert settings.told() == []
     assert set(settings.origins.values()) == {"default"}
