@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
@@ -21,11 +22,12 @@ from pytest_hyperv.loan import Loan
 from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.markers import Wish
 from pytest_hyperv.pool import Pool
-from pytest_hyperv.stash import RUN, SETTINGS
+from pytest_hyperv.stash import CANNOT, RUN, SETTINGS, TIMELINE
 from pytest_hyperv.states.record import StateRecord, sweep
 from pytest_hyperv.states.shelf import Shelf
 from pytest_hyperv.states.store import StateStore
 from pytest_hyperv.terminal import progress_of
+from pytest_hyperv.timeline import Timeline
 
 
 def lab_of(config: pytest.Config) -> Lab:
@@ -44,6 +46,7 @@ class Lab:
         self._config = config
         self.settings = config.stash[SETTINGS]
         self.progress = progress_of(config)
+        self._timeline = config.stash.get(TIMELINE, Timeline(0))
         self._pools: dict[str, Pool] = {}
 
     @cached_property
@@ -83,10 +86,19 @@ class Lab:
                 backend, self.cache, host=self.settings.host, psdirect=self.settings.psdirect
             )
             states = StateStore(
-                self.cache / "states", opened, sources=self._config.rootpath, run=_name_of_run(self._config)
+                self.cache / "states",
+                opened,
+                sources=self._config.rootpath,
+                run=_name_of_run(self._config),
+                timeline=self._timeline,
             )
             self._pools[backend] = Pool(
-                opened, states, self.images.get, spares=self.settings.spares, progress=self.progress
+                opened,
+                states,
+                self.images.get,
+                spares=self.settings.spares,
+                progress=self.progress,
+                timeline=self._timeline,
             )
         return self._pools[backend]
 
@@ -122,7 +134,7 @@ class Lab:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         if self.settings.strict:
             pytest.fail(f"requirements not met (--hyperv-strict): {reasons}", pytrace=False)
-        pytest.skip(f"this host cannot: {reasons}")
+        pytest.skip(f"{CANNOT}{reasons}")
 
     # -- machines
 
@@ -133,12 +145,14 @@ class Lab:
         """
         backend = self.backend_name(wish.backend)
         pool, image = self.pool(backend), self.images.get(wish.spec.image)
+        state = wish.state.name if wish.state is not None else ""
         try:
-            machine = pool.lease(wish.spec.on(image), purpose, state=wish.state, more_to_come=more_to_come)
+            with self._timeline.span("lease", state=state, purpose=purpose) as span:
+                machine = pool.lease(wish.spec.on(image), purpose, state=wish.state, more_to_come=more_to_come)
+                span.machine = machine.name
         except CapabilityMissing as error:
             self._unmet(error.missing)
         vm = VirtualMachine(machine, image, backend, timeout=wish.timeout)
-        state = wish.state.name if wish.state is not None else ""
         return Loan(vm, lambda: pool.release(machine, more_to_come=more_to_come), state)
 
     def prepare(self, wish: Wish) -> None:
@@ -153,8 +167,17 @@ class Lab:
             tally = pool.tally
             if tally.made:
                 where = [f"{pool.backend.name} ({pool.backend.summary})"]
-                images = sorted(tally.images)
-                total.add(Figures(tally.made, tally.from_spare, pool.states.built, tally.waited, where, images))
+                total.add(
+                    Figures(
+                        tally.made,
+                        tally.from_spare,
+                        pool.states.built,
+                        tally.waited,
+                        where,
+                        sorted(tally.images),
+                        states=[asdict(use) for use in pool.states.uses.all()],
+                    )
+                )
         return total
 
     def close(self) -> None:

@@ -55,6 +55,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         config.stash[SETTINGS] = resolve(config.getoption, os.environ, config.getini)
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from None
+    page = config.stash[SETTINGS].report
+    if page is not None:
+        from pytest_hyperv import report
+
+        report.begin(config, page)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -128,11 +133,12 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """What ran where, and what could not be ended."""
+    """What ran where, what could not be ended, and what this host could not run."""
     from pytest_hyperv.stash import FIGURES
 
     if FIGURES in config.stash:
         from pytest_hyperv import summary
 
-        for line in summary.lines(config.stash[FIGURES]):
+        skips = summary.reasons(terminalreporter.stats.get("skipped", ()))
+        for line in summary.lines(config.stash[FIGURES], skips):
             terminalreporter.write_line(line)

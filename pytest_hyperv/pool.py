@@ -15,6 +15,7 @@ from pytest_hyperv.progress import Progress
 from pytest_hyperv.spec import Image, MachineSpec
 from pytest_hyperv.states.declared import State
 from pytest_hyperv.states.store import StateStore
+from pytest_hyperv.timeline import Timeline
 
 
 @dataclass
@@ -48,7 +49,9 @@ class Pool:
         *,
         spares: int,
         progress: Progress,
+        timeline: Timeline | None = None,
     ) -> None:
+        self._timeline = timeline or Timeline(0)
         self.backend, self.states, self._find_image = backend, states, find_image
         self._wanted_spares, self._progress = spares, progress
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="pytest-hyperv-pool")
@@ -108,15 +111,19 @@ class Pool:
             raise failures[0]
 
     def _discard(self, machine: Machine) -> None:
-        machine.discard()
+        with self._timeline.span("discard", machine=machine.name):
+            machine.discard()
         with self._lock:
             del self._held[machine]
 
     def _recycle(self, machine: Machine) -> Machine:
         """The machine as a clean one. A failure is left to the next lease, which then makes its own."""
         try:
-            if not self._closed.is_set() and machine.crash is None and machine.recycle():
-                return machine
+            if not self._closed.is_set() and machine.crash is None:
+                with self._timeline.span("reset", machine=machine.name):
+                    clean = machine.recycle()
+                if clean:
+                    return machine
         except HypervError:
             self._discard(machine)
             raise
@@ -132,7 +139,8 @@ class Pool:
                 continue
             machine = spare.result()
             try:
-                machine.resume()
+                with self._timeline.span("reset", machine=machine.name):
+                    machine.resume()
             except HypervError:
                 self.release(machine)
                 continue
@@ -161,5 +169,6 @@ class Pool:
         if self._closed.is_set():
             raise PoolError("the pool is closed")
         machine = self._clone(kind, "spare")
-        machine.warm()
+        with self._timeline.span("warm", machine=machine.name):
+            machine.warm()
         return machine

@@ -28,5 +28,7 @@ FIGURES: pytest.StashKey[Figures] = pytest.StashKey()
 """On the config: what this process and its workers made, for the summary."""
 TIMELINE: pytest.StashKey[Timeline] = pytest.StashKey()
 """On the config: when this process did what, in a run that a page is asked of."""
+CANNOT = "this host cannot: "
+"""How the reason begins of a test that is skipped for what the host cannot do."""
 WORKER_KEY = "hyperv_figures"
 """In an xdist worker's output: its figures."""

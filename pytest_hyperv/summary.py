@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from pytest_hyperv.errors import HypervError
 from pytest_hyperv.figures import Figures
-from pytest_hyperv.stash import FIGURES, RUN, WORKER_KEY
+from pytest_hyperv.sizes import told_seconds
+from pytest_hyperv.stash import CANNOT, FIGURES, RUN, WORKER_KEY
+from pytest_hyperv.states.uses import StateUse, merged, saved
+
+WORTH_TELLING = 1.0
+"""Seconds that states must have saved for it to be told."""
 
 
 def finish(session: pytest.Session) -> None:
@@ -31,7 +36,7 @@ def finish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     output: dict[str, Any] | None = getattr(config, "workeroutput", None)
     if output is not None:
-        output[WORKER_KEY] = asdict(figures)
+        output[WORKER_KEY] = figures.to_data()
 
 
 def take_over(config: pytest.Config, output: Mapping[str, Any]) -> None:
@@ -39,16 +44,37 @@ def take_over(config: pytest.Config, output: Mapping[str, Any]) -> None:
     _figures(config).add(Figures(**output))
 
 
-def lines(figures: Figures) -> list[str]:
-    """The summary: what could not be ended, and one line when machines were made."""
-    failures = [f"hyperv: ERROR at the end of the run: {failure}" for failure in figures.failures]
-    if not figures.machines:
-        return failures
+def reasons(reports: Iterable[Any]) -> list[str]:
+    """What this host cannot do, for each report of a test that this plugin skipped."""
+    told = (report.longrepr[2].removeprefix("Skipped: ") for report in reports if isinstance(report.longrepr, tuple))
+    return [reason.removeprefix(CANNOT) for reason in told if reason.startswith(CANNOT)]
+
+
+def lines(figures: Figures, skips: Sequence[str]) -> Iterator[str]:
+    """The summary: what could not be ended, what was made, and what this host could not run.
+
+    ``skips`` are the reasons of skipped tests that this plugin skipped. Nothing is told where there is nothing to say.
+    """
+    for failure in figures.failures:
+        yield f"hyperv: ERROR at the end of the run: {failure}"
+    if figures.machines:
+        yield f"hyperv: {'; '.join(figures.where)}: {', '.join(_made(figures))}"
+    counts = Counter(skips)
+    if counts:
+        yield f"hyperv: {_counted(counts.total(), 'test')} skipped, for this host cannot:"
+        yield from (f"  {count:4} {reason}" for reason, count in counts.most_common())
+
+
+def _made(figures: Figures) -> Iterator[str]:
     each = figures.waited / figures.machines
-    made = f"{_counted(figures.machines, 'machine')} of {', '.join(figures.images)}"
-    how = f"{figures.waited:.1f} s waited ({each * 1000:.0f} ms each), {figures.spares_used} from a warm spare"
-    built = f", {_counted(figures.states_built, 'state')} built" if figures.states_built else ""
-    return [*failures, f"hyperv: {'; '.join(figures.where)}: {made}, {how}{built}"]
+    yield f"{_counted(figures.machines, 'machine')} of {', '.join(figures.images)}"
+    yield f"{figures.waited:.1f} s waited ({each * 1000:.0f} ms each)"
+    yield f"{figures.spares_used} from a warm spare"
+    if figures.states_built:
+        yield f"{_counted(figures.states_built, 'state')} built"
+    spared = saved(merged(StateUse(**use) for use in figures.states))
+    if spared >= WORTH_TELLING:
+        yield f"{told_seconds(spared)} saved by states"
 
 
 def _counted(count: int, what: str) -> str:

@@ -193,7 +193,6 @@ class StateStore:
         self.uses.count(folder, clones=1, cloning=time.monotonic() - began)
         return machine
 
-
     def _prepare(self, image: Image, spec: MachineSpec, folder: Path, progress: Progress, state: State) -> StateRecord:
         """Run a recipe on a machine of what it starts from, and save that in ``folder``; returns the former."""
         machine, parent = self._on_parent(image, spec, progress, state)

@@ -26,6 +26,7 @@ class Bed:
 
     def __init__(self, pytester: pytest.Pytester, cache: Path) -> None:
         self._pytester, self.cache = pytester, cache
+        self.path = pytester.path
 
     def script(self, script: Script) -> None:
         """Have the backend behave so in the runs to come."""
