@@ -23,6 +23,7 @@ HEAVY = [
 ]
 OURS = {
     "pytest_hyperv",
+    "pytest_hyperv.cache",
     "pytest_hyperv.errors",
     "pytest_hyperv.fixtures",
     "pytest_hyperv.hookspecs",
