@@ -48,7 +48,7 @@ class HostFacts:
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a test needs of its host: capabilities, all of them; minimums (bytes, counts); system and edition."""
+    """What a test needs of its host: capabilities, all of them; minimums (bytes, counts); system and edition; tags."""
 
     capabilities: frozenset[str] = frozenset()
     memory: int = 0
@@ -56,6 +56,7 @@ class Requirements:
     disk: int = 0
     os: str = ""
     host: str = ""
+    tags: frozenset[str] = frozenset()
 
     def merged(self, other: Requirements) -> Requirements:
         """Both sets of needs together, the larger minimum each; the other's words win where they differ."""
@@ -66,16 +67,18 @@ class Requirements:
             max(self.disk, other.disk),
             other.os or self.os,
             other.host or self.host,
+            self.tags | other.tags,
         )
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What one backend on one host has to offer."""
+    """What one backend on one host has to offer. ``tags`` are the words that an inventory has for the host."""
 
     backend: str
     facts: HostFacts
     capabilities: Mapping[str, Capability] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
 
     def missing(self, needs: Requirements) -> dict[str, str]:
         """Every unmet need with its reason in words; empty when the test can run."""
@@ -94,4 +97,6 @@ class Offer:
         for what, wanted, present in (("os", needs.os, facts.os), ("host", needs.host, facts.host)):
             if wanted and wanted != present:
                 unmet[what] = f"a {wanted} host is needed, this one is {present}"
+        for tag in sorted(needs.tags - self.tags):
+            unmet[f"tag {tag}"] = f"the host has {', '.join(sorted(self.tags)) or 'no tags'}"
         return unmet

@@ -116,6 +116,13 @@ def _state(value: object) -> State:
     raise ValueError(f"{value!r} is no state: give the function itself that @hyperv_state decorates")
 
 
+def _tags(value: object) -> frozenset[str]:
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, list | tuple | set | frozenset) or not all(isinstance(tag, str) and tag for tag in words):
+        raise ValueError(f"{value!r} is no list of words")
+    return frozenset(words)
+
+
 def _range(value: object) -> tuple[int, int]:
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise ValueError(f"{value!r} is no pair (minimum, maximum)")
@@ -149,6 +156,7 @@ MINIMUMS: dict[str, Callable[[object], Any]] = {
     "disk": parse_size,
     "os": _one_of("windows", "linux"),
     "host": _one_of("server", "client"),
+    "tags": _tags,
 }
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 PREFIX = "hyperv"
 BACKENDS = ("auto", "hyperv", "qemu")
+HOST_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""What a host may be called in an inventory."""
 
 MARKERS = {
     "hyperv": "hyperv(image=, memory=, dynamic_memory=, cpus=, generation=, secure_boot=, tpm=, nested=, network=, "
     "checkpoints=, state=, reset=, timeout=, backend=): the machine that the test gets",
     "nested_virtualization": "nested_virtualization: the machine must be able to run machines; skipped where it cannot",
-    "hyperv_requires": "hyperv_requires(*capabilities, memory=, cpus=, disk=, os=, host=): what the host must have",
+    "hyperv_requires": "hyperv_requires(*capabilities, memory=, cpus=, disk=, os=, host=, tags=): what the host must "
+    "have",
 }
 
 
@@ -49,7 +53,7 @@ def _memory(text: str) -> int:
 
 
 def _host(text: str) -> str:
-    if text == "local":
+    if text == "local" or re.fullmatch(HOST_NAME, text):
         return text
     from pytest_hyperv.backends.hyperv.address import HostAddress
 
@@ -63,6 +67,10 @@ def parse_limit(text: str) -> int | None:
     from pytest_hyperv.sizes import parse_size
 
     return parse_size(text)
+
+
+def _inventory(text: str) -> Path | None:
+    return None if text == "none" else Path(text).expanduser().absolute()
 
 
 def _cache(text: str) -> Path | None:
@@ -126,7 +134,20 @@ OPTIONS = (
     ),
     Option("spares", _count(0), "machines kept warm for the next test while one runs", "1", "N"),
     Option("cache", _cache, "folder of images, states and machines", "", "DIR"),
-    Option("host", _host, "Hyper-V host: local, winrm://user@host or ssh://user@host", "local", "ADDRESS"),
+    Option(
+        "host",
+        _host,
+        "Hyper-V host: local, winrm://user@host, ssh://user@host, or the name of one of the inventory",
+        "local",
+        "ADDRESS",
+    ),
+    Option(
+        "inventory",
+        _inventory,
+        "TOML file of the hosts that machines are placed on; none: the one host",
+        "none",
+        "FILE",
+    ),
     Option(
         "psdirect",
         _choice("host", "native"),

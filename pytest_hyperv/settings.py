@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_hyperv.errors import SettingsError
 from pytest_hyperv.options import OPTIONS
+
+if TYPE_CHECKING:
+    from pytest_hyperv.inventory import Host
 
 
 @dataclass(frozen=True)
@@ -16,8 +19,8 @@ class Settings:
     """What this run was told. ``origins`` names, by option, where its value came from; memory and disk are in bytes.
 
     ``cache`` is absolute, and None for a user without a home folder who named none, ``host`` what
-    :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads, ``states_limit`` None for no limit,
-    ``report`` None for no page.
+    :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads or a name of the inventory, ``states_limit`` None
+    for no limit, ``report`` None for no page. ``hosts`` are those of the inventory that this run may use, none without an inventory.
     """
 
     backend: str
@@ -28,10 +31,12 @@ class Settings:
     spares: int
     cache: Path | None
     host: str
+    inventory: Path | None
     psdirect: str
     states_limit: int | None
     report: Path | None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    hosts: tuple[Host, ...] = ()
 
     def told(self) -> list[str]:
         """The settings that do not have their default, as ``name=value (origin)``."""
@@ -68,4 +73,33 @@ def resolve(
                 hint=own.hint or f"{option.help}; the default is {option.default or 'chosen for this user'}.",
             ) from None
         origins[option.name] = origin
-    return Settings(**values, origins=origins)
+    settings = Settings(**values, origins=origins)
+    return replace(settings, hosts=_hosts(settings))
+
+
+def _hosts(settings: Settings) -> tuple[Host, ...]:
+    """The hosts of the inventory that are meant. Raises SettingsError."""
+    told = settings.origins["host"]
+    if settings.inventory is None:
+        if settings.host != "local" and "://" not in settings.host:
+            raise SettingsError(
+                f"--hyperv-host ({told}): The address of a host has another form, and no inventory gives it a name",
+                hint="It is local, winrm://user@host or ssh://user@host; or name a file: --hyperv-inventory FILE.",
+            )
+        return ()
+    from pytest_hyperv.inventory import chosen, read_inventory
+
+    option, place = "inventory", settings.origins["inventory"]
+    try:
+        hosts = read_inventory(settings.inventory)
+        if told != "default":
+            option, place = "host", told
+            hosts = chosen(hosts, settings.host, settings.inventory)
+            if settings.backend not in ("auto", hosts[0].backend):
+                raise SettingsError(
+                    f"{hosts[0].name} is a host of {hosts[0].backend}, not of {settings.backend}",
+                    hint="leave out --hyperv-backend, or name another host.",
+                )
+        return hosts
+    except SettingsError as error:
+        raise SettingsError(f"--hyperv-{option} ({place}): {error.message}", hint=error.hint) from None

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from pytest_hyperv.backends.base import Backend
-from pytest_hyperv.errors import CapabilityMissing
+from pytest_hyperv.errors import CapabilityMissing, SettingsError
 from pytest_hyperv.ledger import Record
 from pytest_hyperv.options import BACKENDS
 
@@ -34,6 +34,17 @@ def open_backend(name: str, cache: Path, *, host: str = "local", psdirect: str =
     raise CapabilityMissing(
         reason, hint="choose another with --hyperv-backend, or leave it at auto.", missing={f"backend {name}": reason}
     )
+
+
+def normal_address(backend: str, text: str) -> str:
+    """The one spelling of a host's address for a backend, "" being what it has without one. Raises SettingsError."""
+    if backend == "hyperv":
+        from pytest_hyperv.backends.hyperv.address import HostAddress
+
+        return str(HostAddress.parse(text))
+    if text not in ("", "local"):
+        raise SettingsError(f"The {backend} backend runs on this computer alone", hint="leave the address out.")
+    return "local"
 
 
 def reclaim(record: Record) -> None:

@@ -50,6 +50,13 @@ def test_what_is_missing_says_why_and_what_would_change_that() -> None:
     ]
 
 
+def test_a_tag_that_the_host_has_not_is_told_with_those_it_has() -> None:
+    needs = Requirements(tags=frozenset({"gpu", "fast"}))
+    assert Offer("qemu", FACTS).missing(needs) == {"tag fast": "the host has no tags", "tag gpu": "the host has no tags"}
+    assert Offer("qemu", FACTS, tags=frozenset({"fast", "big"})).missing(needs) == {"tag gpu": "the host has big, fast"}
+    assert Offer("qemu", FACTS, tags=frozenset({"fast", "gpu"})).missing(needs) == {}
+
+
 def test_exactly_as_much_as_is_there_is_enough() -> None:
     assert Offer("qemu", FACTS).missing(Requirements(frozenset(), 8 * GIB, 4, 100 * MIB, "linux", "server")) == {}
 

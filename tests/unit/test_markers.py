@@ -113,6 +113,12 @@ def test_requirements_of_all_markers_add_up() -> None:
     assert wanted.requirements == Requirements(frozenset({"tpm", "sr-iov", "uefi"}), 8 * GIB, 4, 0, "linux", "")
 
 
+def test_tags_of_all_markers_add_up_and_one_may_stand_alone() -> None:
+    assert wish(requires(tags=["gpu", "fast"]), requires(tags="near")).requirements.tags == {"gpu", "fast", "near"}
+    with pytest.raises(MarkerError, match="hyperv_requires: tags=5 is no list of words"):
+        wish(requires(tags=5))
+
+
 @given(names=st.sets(st.sampled_from(sorted(NAMES))))
 def test_every_known_capability_may_be_required(names: set[str]) -> None:
     assert wish(requires(*names)).requirements.capabilities == names | {"uefi"}

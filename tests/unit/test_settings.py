@@ -25,6 +25,7 @@ VALUES = {
     "spares": ["0", "1", "7"],
     "cache": ["/a", "/b/c"],
     "host": ["local", "winrm://admin@hv01", "ssh://hv02:2222"],
+    "inventory": ["none"],
     "psdirect": ["host", "native"],
     "states_limit": ["20GiB", "500MB", "none"],
     "report": ["/a/report.html", "report.html"],
@@ -45,7 +46,7 @@ def resolved(
 
 
 def test_every_option_is_a_field_and_every_field_an_option() -> None:
-    assert [option.name for option in OPTIONS] == [field.name for field in fields(Settings)][:-1]
+    assert [option.name for option in OPTIONS] == [field.name for field in fields(Settings)][:-2]
     assert set(VALUES) == set(PARSERS)
 
 
@@ -66,6 +67,7 @@ def test_nothing_said_is_all_defaults() -> None:
         spares=1,
         cache=default_cache(),
         host="local",
+        inventory=None,
         psdirect="host",
         states_limit=20 * GIB,
         report=None,
