@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
 
 @pytest.hookspec(firstresult=True)
-def pytest_hyperv_backend(name: str, cache: Path) -> Backend | None:
-    """A backend of the given name that keeps its files below ``cache``; None when the name is somebody else's."""
+def pytest_hyperv_backend(name: str, cache: Path, host: str) -> Backend | None:
+    """A backend of the given name that keeps its files below ``cache``; None when the name is somebody else's.
+
+    ``host`` is the address of the host that it is to make machines on, "local" for this computer.
+    """
 
 
 @pytest.hookspec

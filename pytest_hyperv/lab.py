@@ -1,4 +1,4 @@
-"""Everything a test run holds once it needs machines: backends, images, states, and the pool of each backend."""
+"""Everything a test run holds once it needs machines: images, states, and the hosts of each backend."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from pytest_hyperv.capabilities import Offer
 from pytest_hyperv.errors import CapabilityMissing, HypervError
 from pytest_hyperv.figures import Figures
 from pytest_hyperv.images import ImageStore
+from pytest_hyperv.inventory import Host
 from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.loan import Loan
 from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.markers import Wish
-from pytest_hyperv.pool import Pool
-from pytest_hyperv.stash import CANNOT, RUN, SETTINGS, TIMELINE
+from pytest_hyperv.placement import Placement, Site
+from pytest_hyperv.pool import Kind, Pool
+from pytest_hyperv.stash import CANNOT, NONE_CAN, RUN, SETTINGS, TIMELINE
 from pytest_hyperv.states.record import StateRecord, sweep
 from pytest_hyperv.states.shelf import Shelf
 from pytest_hyperv.states.store import StateStore
@@ -47,7 +49,7 @@ class Lab:
         self.settings = config.stash[SETTINGS]
         self.progress = progress_of(config)
         self._timeline = config.stash.get(TIMELINE, Timeline(0))
-        self._pools: dict[str, Pool] = {}
+        self._placements: dict[str, Placement] = {}
 
     @cached_property
     def cache(self) -> Path:
@@ -56,9 +58,7 @@ class Lab:
         ledger = Ledger(cache / "machines", reclaim)
         ledger.reap()
         for failure in ledger.failures:
-            self._config.issue_config_time_warning(
-                pytest.PytestWarning(f"a machine that a dead run left could not be removed: {failure}"), stacklevel=2
-            )
+            self._warn(f"a machine that a dead run left could not be removed: {failure}")
         sweep(cache / "states")
         return cache
 
@@ -68,39 +68,56 @@ class Lab:
         return ImageStore(self.cache / "images")
 
     def offer(self) -> Offer:
-        """What the backend that tests get by default can do on its host."""
-        return self.pool(self.backend_name()).backend.offer()
+        """What the backend that tests get by default can do, on the first of its hosts that still gets machines."""
+        return self.placement(self.backend_name()).any.offer()
 
     def backend_name(self, own: str = "") -> str:
-        """The backend for a test: its own word, then the setting, then what fits this operating system."""
+        """The backend for a test: its own word, the setting, the first host's, or what fits this operating system."""
         for name in (own, self.settings.backend):
             if name and name != "auto":
                 return name
-        return automatic()
+        return self.settings.hosts[0].backend if self.settings.hosts else automatic()
+
+    def placement(self, backend: str) -> Placement:
+        """The hosts of one backend. Raises CapabilityMissing when the inventory has none."""
+        if backend not in self._placements:
+            hosts = [host for host in self.settings.hosts if host.backend == backend]
+            if self.settings.hosts and not hosts:
+                reason = f"no host that may be used is one of {backend}"
+                raise CapabilityMissing(
+                    reason, hint=f"add one to {self.settings.inventory}.", missing={f"backend {backend}": reason}
+                )
+            alone = Host(self.settings.host, self.settings.host, backend)
+            self._placements[backend] = Placement(hosts or [alone], self._open_pool, warn=self._warn)
+        return self._placements[backend]
 
     def pool(self, backend: str) -> Pool:
-        """The pool of one backend. Raises CapabilityMissing when the backend does not run here."""
-        if backend not in self._pools:
-            found = self._config.hook.pytest_hyperv_backend(name=backend, cache=self.cache)
-            opened: Backend = found or open_backend(
-                backend, self.cache, host=self.settings.host, psdirect=self.settings.psdirect
-            )
-            states = StateStore(
-                self.cache / "states",
-                opened,
-                sources=self._config.rootpath,
-                run=_name_of_run(self._config),
-                timeline=self._timeline,
-            )
-            self._pools[backend] = Pool(
-                opened,
-                states,
-                self.images.get,
-                spares=self.settings.spares,
-                progress=self.progress,
-                timeline=self._timeline,
-            )
-        return self._pools[backend]
+        """The pool of the first host of a backend. Raises CapabilityMissing when that does not run here."""
+        return self.placement(backend).any.pool
+
+    def _open_pool(self, host: Host) -> Pool:
+        found = self._config.hook.pytest_hyperv_backend(name=host.backend, cache=self.cache, host=host.address)
+        opened: Backend = found or open_backend(
+            host.backend, self.cache, host=host.address, psdirect=self.settings.psdirect
+        )
+        states = StateStore(
+            self.cache / "states",
+            opened,
+            sources=self._config.rootpath,
+            run=_name_of_run(self._config),
+            timeline=self._timeline,
+        )
+        return Pool(
+            opened,
+            states,
+            self.images.get,
+            spares=self.settings.spares,
+            progress=self.progress,
+            timeline=self._timeline,
+        )
+
+    def _warn(self, message: str) -> None:
+        self._config.issue_config_time_warning(pytest.PytestWarning(message), stacklevel=3)
 
     # -- gating
 
@@ -108,13 +125,12 @@ class Lab:
         """Skip the running test when the host cannot do what it needs; fail it when requirements are strict."""
         missing = self.missing(wish)
         if missing:
-            self._unmet(missing)
+            self._unmet(missing, NONE_CAN if len(self.settings.hosts) > 1 else CANNOT)
 
     def missing(self, wish: Wish) -> dict[str, str]:
-        """What the host lacks of what ``wish`` needs, each with the reason. Raises HostError."""
+        """What stands in the way of ``wish``: see `Placement.missing`."""
         try:
-            backend = self.pool(self.backend_name(wish.backend)).backend
-            return backend.offer().missing(wish.requirements)
+            return self.placement(self.backend_name(wish.backend)).missing(wish.requirements)
         except CapabilityMissing as error:
             return error.missing
 
@@ -130,11 +146,11 @@ class Lab:
         if vm.image.os_family == "linux" and not vm.run(["grep", "-qwE", "svm|vmx", "/proc/cpuinfo"]):
             self._unmet({"nested": "the processor shows no virtualization inside the guest"})
 
-    def _unmet(self, missing: dict[str, str]) -> NoReturn:
+    def _unmet(self, missing: dict[str, str], who: str = CANNOT) -> NoReturn:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         if self.settings.strict:
             pytest.fail(f"requirements not met (--hyperv-strict): {reasons}", pytrace=False)
-        pytest.skip(f"{CANNOT}{reasons}")
+        pytest.skip(f"{who}{reasons}")
 
     # -- machines
 
@@ -144,26 +160,34 @@ class Lab:
         Skips or fails the test whose machine turns out to need what the host, or the way into the guest, has not.
         """
         backend = self.backend_name(wish.backend)
-        pool, image = self.pool(backend), self.images.get(wish.spec.image)
+        placement, image = self.placement(backend), self.images.get(wish.spec.image)
         state = wish.state.name if wish.state is not None else ""
         try:
+            kind = Kind(wish.spec.on(image), wish.state)
             with self._timeline.span("lease", state=state, purpose=purpose) as span:
-                machine = pool.lease(wish.spec.on(image), purpose, state=wish.state, more_to_come=more_to_come)
+                site, machine = placement.lease(wish.requirements, kind, purpose, more_to_come=more_to_come)
                 span.machine = machine.name
         except CapabilityMissing as error:
             self._unmet(error.missing)
         vm = VirtualMachine(machine, image, backend, timeout=wish.timeout)
-        return Loan(vm, lambda: pool.release(machine, more_to_come=more_to_come), state)
+        return Loan(
+            vm,
+            lambda: site.pool.release(machine, more_to_come=more_to_come),
+            state,
+            host=site.host.name,
+            host_failed=lambda error: placement.lost(site, error),
+        )
 
     def prepare(self, wish: Wish) -> None:
         """Have the state that ``wish`` starts from in the cache, for tests to come."""
         image = self.images.get(wish.spec.image)
-        self.pool(self.backend_name(wish.backend)).prepare(wish.spec.on(image), wish.state)
+        placement = self.placement(self.backend_name(wish.backend))
+        placement.prepare(wish.requirements, Kind(wish.spec.on(image), wish.state))
 
     def figures(self) -> Figures:
         """What this process made so far."""
         total = Figures()
-        for pool in self._pools.values():
+        for pool in self._pools:
             tally = pool.tally
             if tally.made:
                 where = [f"{pool.backend.name} ({pool.backend.summary})"]
@@ -183,11 +207,25 @@ class Lab:
     def close(self) -> None:
         """End every machine that is left, then what was opened to reach their hosts. States over the limit go."""
         self._prune()
-        for pool in self._pools.values():
+        failures = []
+        for site in self._sites:
             try:
-                pool.close()
-            finally:
-                pool.backend.close()
+                site.close()
+            except HypervError as error:
+                if site.drained:
+                    self._warn(f"what is left on {site.host.name} goes once it answers, by the next run or gc: {error}")
+                else:
+                    failures.append(error)
+        if failures:
+            raise failures[0]
+
+    @property
+    def _sites(self) -> list[Site]:
+        return [site for placement in self._placements.values() for site in placement.sites]
+
+    @property
+    def _pools(self) -> list[Pool]:
+        return [site.pool for site in self._sites if site.is_open]
 
     def _forget(self, record: StateRecord, folder: Path) -> None:
         forget_state(self.cache, record.backend, record.host, folder)
@@ -195,7 +233,7 @@ class Lab:
     def _prune(self) -> None:
         """Keep to the limit of states, after a run that added some; what it used stays, however much that is."""
         limit = self.settings.states_limit
-        if limit is None or not any(pool.states.built for pool in self._pools.values()):
+        if limit is None or not any(pool.states.built for pool in self._pools):
             return
         try:
             Shelf(self.cache / "states", self._forget).prune(limit)

@@ -132,6 +132,12 @@ def pytest_testnodedown(node: Any) -> None:
         summary.take_over(node.config, output[WORKER_KEY])
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
+    """A test whose host was lost while it ran is an error: it did not fail."""
+    return ("error", "E", "ERROR") if "hyperv_host_failed" in report.__dict__ else None
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """What ran where, what could not be ended, and what this host could not run."""
     from pytest_hyperv.stash import FIGURES

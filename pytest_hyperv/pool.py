@@ -148,6 +148,14 @@ class Pool:
             return machine
         return None
 
+    def distance(self, kind: Kind) -> tuple[bool, bool, int]:
+        """How far a machine is from the test that wants it, for comparing hosts: no spare, no state, how many others.
+
+        Raises ImageError, StateError.
+        """
+        state = self.states.has(self._find_image(kind.spec.image), kind.spec, kind.state)
+        return not self._spares.get(kind), not state, len(self._held)
+
     def prepare(self, spec: MachineSpec, state: State | None = None) -> None:
         """Have the state in the cache, without making a machine from it. Raises what ``lease`` raises."""
         self.states.ensure(self._find_image(spec.image), spec, self._progress, state)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_hyperv.errors import HypervError
-from pytest_hyperv.stash import WISH, WRONG
+from pytest_hyperv.errors import HostUnreachable, HypervError
+from pytest_hyperv.stash import HOST_FAILED, LOANS, WISH, WRONG
 
 PACKAGE = f"{Path(__file__).parent}{os.sep}"
 
@@ -31,7 +31,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Tell a machine that could not be made in one paragraph, and a test that cannot run here where it stands."""
+    """Tell a machine that could not be made in one paragraph, and a test that cannot run here where it stands.
+
+    A test that runs while its host fails is marked as one that proved nothing, and the host gets no more tests.
+    """
     report = yield
     if call.excinfo is None:
         return report
@@ -39,6 +42,12 @@ def pytest_runtest_makereport(
         if isinstance(report.longrepr, tuple) and report.longrepr[0].startswith(PACKAGE):
             path, line = item.reportinfo()[:2]
             report.longrepr = (os.fspath(path), (line or 0) + 1, report.longrepr[2])
-    elif call.when != "call" and isinstance(call.excinfo.value, HypervError):
-        report.longrepr = f"{type(call.excinfo.value).__name__}: {call.excinfo.value}"
+        return report
+    error = call.excinfo.value
+    if call.when == "call" and isinstance(error, HostUnreachable):
+        setattr(report, HOST_FAILED, True)
+        for loan in item.stash.get(LOANS, ()):
+            loan.host_failed(error)
+    elif call.when != "call" and isinstance(error, HypervError):
+        report.longrepr = f"{type(error).__name__}: {error}"
     return report

@@ -20,7 +20,8 @@ class Settings:
 
     ``cache`` is absolute, and None for a user without a home folder who named none, ``host`` what
     :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads or a name of the inventory, ``states_limit`` None
-    for no limit, ``report`` None for no page. ``hosts`` are those of the inventory that this run may use, none without an inventory.
+    for no limit, ``report`` None for no page. ``hosts`` are those of the inventory that this run may use, none without
+    one.
     """
 
     backend: str

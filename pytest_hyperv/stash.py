@@ -28,7 +28,9 @@ FIGURES: pytest.StashKey[Figures] = pytest.StashKey()
 """On the config: what this process and its workers made, for the summary."""
 TIMELINE: pytest.StashKey[Timeline] = pytest.StashKey()
 """On the config: when this process did what, in a run that a page is asked of."""
-CANNOT = "this host cannot: "
-"""How the reason begins of a test that is skipped for what the host cannot do."""
+CANNOT, NONE_CAN = "this host cannot: ", "no host can: "
+"""How the reason begins of a test that is skipped for what the host cannot do, or all hosts of an inventory."""
 WORKER_KEY = "hyperv_figures"
 """In an xdist worker's output: its figures."""
+HOST_FAILED = "hyperv_host_failed"
+"""The attribute of a test's report that says that its host was lost while it ran."""

@@ -11,7 +11,7 @@ import pytest
 from pytest_hyperv.errors import HypervError
 from pytest_hyperv.figures import Figures
 from pytest_hyperv.sizes import told_seconds
-from pytest_hyperv.stash import CANNOT, FIGURES, RUN, WORKER_KEY
+from pytest_hyperv.stash import CANNOT, FIGURES, NONE_CAN, RUN, WORKER_KEY
 from pytest_hyperv.states.uses import StateUse, merged, saved
 
 WORTH_TELLING = 1.0
@@ -47,7 +47,9 @@ def take_over(config: pytest.Config, output: Mapping[str, Any]) -> None:
 def reasons(reports: Iterable[Any]) -> list[str]:
     """What this host cannot do, for each report of a test that this plugin skipped."""
     told = (report.longrepr[2].removeprefix("Skipped: ") for report in reports if isinstance(report.longrepr, tuple))
-    return [reason.removeprefix(CANNOT) for reason in told if reason.startswith(CANNOT)]
+    return [
+        reason.removeprefix(CANNOT).removeprefix(NONE_CAN) for reason in told if reason.startswith((CANNOT, NONE_CAN))
+    ]
 
 
 def lines(figures: Figures, skips: Sequence[str]) -> Iterator[str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_hyperv.backends.base import Backend
 from pytest_hyperv.errors import CapabilityMissing, SettingsError
-from pytest_hyperv.ledger import Record
 from pytest_hyperv.options import BACKENDS
+
+if TYPE_CHECKING:
+    from pytest_hyperv.backends.base import Backend
+    from pytest_hyperv.ledger import Record
 
 
 def automatic() -> str:

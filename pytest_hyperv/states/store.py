@@ -65,6 +65,10 @@ class StateStore:
         """Where the state lies, or will lie once it is built."""
         return self._root / self.key(image, spec, state)
 
+    def has(self, image: Image, spec: MachineSpec, state: State | None = None) -> bool:
+        """Whether the state is there already."""
+        return whole(self.folder(image, spec, state))
+
     def ensure(self, image: Image, spec: MachineSpec, progress: Progress, state: State | None = None) -> Path:
         """The folder of the state, built first when it is not there, with those below it. One run builds, others wait.
 

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,20 +41,26 @@ class Script:
     """How the backend behaves.
 
     ``missing`` maps capabilities that the host lacks to the reason. ``faults`` maps an operation (build, clone, save,
-    warm, resume, discard) to the calls that fail, by number from 1 in each process, with the name of the error's class.
+    warm, resume, discard, offer, run) to the calls that fail, by number from 1 in each process, with the name of the
+    error's class; "every" fails all. ``hosts`` has the fields that differ on the hosts of these addresses.
     """
 
     name: str = "qemu"
     missing: Mapping[str, str] = field(default_factory=dict)
     faults: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     memory: int = 64 * GIB
+    hosts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def on(self, host: str) -> Script:
+        """How it behaves on a host."""
+        return replace(self, **self.hosts.get(host, {}))
 
 
 class Journal:
     """What the backend did, and what it has to fail at next."""
 
-    def __init__(self, cache: Path, script: Script) -> None:
-        self._path, self._script = cache / JOURNAL, script
+    def __init__(self, cache: Path, script: Script, host: str) -> None:
+        self._path, self._script, self._host = cache / JOURNAL, script, host
         self._calls: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -61,12 +68,21 @@ class Journal:
         """Write an event down; raise when the script says so."""
         with self._lock:
             self._calls[operation] += 1
-            wrong = self._script.faults.get(operation, {}).get(str(self._calls[operation]))
+            faults = self._script.faults.get(operation, {})
+            wrong = faults.get(str(self._calls[operation])) or faults.get("every")
             event = {"event": operation, "machine": machine, "purpose": purpose, "failed": wrong, "pid": os.getpid()}
+            event["host"] = self._host
             with self._path.open("a") as file:
                 file.write(json.dumps(event) + "\n")
         if wrong is not None:
-            raise getattr(errors, wrong)(f"the script has {operation} fail", hint="change the script.")
+            kind = getattr(errors, wrong)
+            where = {"host": self._host.rpartition("/")[2]} if issubclass(kind, errors.HostError) else {}
+            raise kind(f"the script has {operation} fail", hint="change the script.", **where)
+
+    def strike(self, operation: str) -> None:
+        """Raise when the script says so; what goes well is not worth an event."""
+        if operation in self._script.faults:
+            self.note(operation)
 
 
 class FakeSession(LocalSession):
@@ -91,6 +107,7 @@ class FakeSession(LocalSession):
         if list(argv) == ["die"]:
             self._machine.crash = GuestCrash("panic", "Kernel panic - not syncing: asked to", time.time())
             self.abort(errors.GuestCrashed("the guest died: asked to", machine=self._machine.name, kind="panic"))
+        self._machine.strike("run")
         assert input is None or isinstance(input, bytes)
         return super().run(
             argv, input=input, cwd=cwd, env=env, timeout=timeout, on_output=on_output, output_limit=output_limit
@@ -121,6 +138,10 @@ class FakeMachine:
     def shutdown(self, timeout: float) -> None:  # noqa: ARG002
         """Stop."""
         self.state = MachineState.OFF
+
+    def strike(self, operation: str) -> None:
+        """Raise when the script says so."""
+        self._journal.strike(operation)
 
     @property
     def powershell(self) -> Session:
@@ -196,22 +217,24 @@ class FakeBackend:
 
     recycles = False
 
-    def __init__(self, cache: Path, script: Script) -> None:
+    def __init__(self, cache: Path, script: Script, host: str) -> None:
         self.name, self.summary = script.name, "fake, no acceleration"
-        self._cache, self._script = cache, script
-        self._journal = Journal(cache, script)
-        self.leases: LeaseBook = LeaseFile(cache, script.name)
+        self._cache, self._script, self._host = cache, script.on(host), host
+        self._journal = Journal(cache, self._script, host)
+        here = cache if host == "local" else cache / host.rpartition("/")[2]
+        self.leases: LeaseBook = LeaseFile(here, script.name)
 
     def offer(self) -> Offer:
         """Everything but what the script takes away."""
+        self._journal.strike("offer")
         have = {
             name: Capability(name not in self._script.missing, self._script.missing.get(name, "")) for name in NAMES
         }
         return Offer(self.name, HostFacts(self._script.memory, 8, 64 * GIB, "linux", "server"), have)
 
     def fingerprint(self, spec: MachineSpec) -> Mapping[str, str]:  # noqa: ARG002 - the same for all
-        """Nothing it depends on ever changes."""
-        return {"fake": "1"}
+        """It depends on its host alone."""
+        return {"fake": "1", "host": self._host}
 
     def build_state(self, image: Image, spec: MachineSpec, folder: Path, progress: Progress) -> None:
         """Write down what the machines will be."""
@@ -248,7 +271,7 @@ class FakeBackend:
 
 
 @pytest.hookimpl
-def pytest_hyperv_backend(name: str, cache: Path) -> Backend | None:
+def pytest_hyperv_backend(name: str, cache: Path, host: str) -> Backend | None:
     """The fake takes the name that its script says; others stay the plugin's own."""
     script = Script(**json.loads(path.read_text())) if (path := cache / SCRIPT).is_file() else Script()
-    return FakeBackend(cache, script) if name == script.name else None
+    return FakeBackend(cache, script, host) if name == script.name else None

@@ -52,7 +52,10 @@ def test_what_is_missing_says_why_and_what_would_change_that() -> None:
 
 def test_a_tag_that_the_host_has_not_is_told_with_those_it_has() -> None:
     needs = Requirements(tags=frozenset({"gpu", "fast"}))
-    assert Offer("qemu", FACTS).missing(needs) == {"tag fast": "the host has no tags", "tag gpu": "the host has no tags"}
+    assert Offer("qemu", FACTS).missing(needs) == {
+        "tag fast": "the host has no tags",
+        "tag gpu": "the host has no tags",
+    }
     assert Offer("qemu", FACTS, tags=frozenset({"fast", "big"})).missing(needs) == {"tag gpu": "the host has big, fast"}
     assert Offer("qemu", FACTS, tags=frozenset({"fast", "gpu"})).missing(needs) == {}
 
