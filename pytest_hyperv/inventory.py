@@ -15,6 +15,7 @@ from typing import Any
 
 from pytest_hyperv.backends.registry import normal_address
 from pytest_hyperv.errors import SettingsError
+from pytest_hyperv.leases import Limits
 from pytest_hyperv.options import BACKENDS, HOST_NAME
 from pytest_hyperv.sizes import parse_size
 
@@ -27,17 +28,11 @@ _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How much of a host the machines of all tests together may take; None is as much as the host has. Bytes."""
-
-    memory: int | None = None
-    cpus: int | None = None
-    vms: int | None = None
-
-
-@dataclass(frozen=True)
 class Host:
-    """A host that machines may be placed on. ``address`` is what ``--hyperv-host`` takes, "local" for this computer."""
+    """A host that machines may be placed on. ``address`` is what ``--hyperv-host`` takes, "local" for this computer.
+
+    ``limits`` are how much of it the machines of all tests together may take.
+    """
 
     name: str
     address: str = "local"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_hyperv.errors import SettingsError
-from pytest_hyperv.inventory import Host, Limits, read_inventory
+from pytest_hyperv.inventory import Host, read_inventory
+from pytest_hyperv.leases import Limits
 from pytest_hyperv.settings import Settings, resolve
 from pytest_hyperv.spec import GIB
 
