@@ -165,7 +165,11 @@ class Lab:
         try:
             kind = Kind(wish.spec.on(image), wish.state)
             with self._timeline.span("lease", state=state, purpose=purpose) as span:
-                site, machine = placement.lease(wish.requirements, kind, purpose, more_to_come=more_to_come)
+                site, machine = placement.lease(
+                    wish.requirements,
+                    kind,
+                    lambda pool: pool.lease(kind.spec, purpose, state=kind.state, more_to_come=more_to_come),
+                )
                 span.machine = machine.name
         except CapabilityMissing as error:
             self._unmet(error.missing)

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
+from typing import TypeVar
 
-from pytest_hyperv.backends.base import Machine
 from pytest_hyperv.capabilities import HostFacts, Offer, Requirements
 from pytest_hyperv.errors import CapabilityMissing, HostError, HostUnreachable, HypervError, PoolError
 from pytest_hyperv.inventory import Host
 from pytest_hyperv.pool import Kind, Pool
 
+Made = TypeVar("Made")
 NOTHING = HostFacts(0, 0, 0, "", "")
 AT_ONCE = 16
 """Hosts that are asked at the same time what they can do."""
@@ -113,10 +114,8 @@ class Placement:
             for site, missing in lacking.items()
         }
 
-    def lease(
-        self, needs: Requirements, kind: Kind, purpose: str, *, more_to_come: bool = False
-    ) -> tuple[Site, Machine]:
-        """A clean, running machine, and where it is. What ``Pool.lease`` raises, when there is no elsewhere any more.
+    def lease(self, needs: Requirements, kind: Kind, make: Callable[[Pool], Made]) -> tuple[Site, Made]:
+        """What ``make`` leases from the pool of a host, and that host. What it raises, when there is no elsewhere.
 
         The host is the one that gets the test its machine soonest: one that has a spare, one that has the state, one
         with fewest machines of this run.
@@ -126,18 +125,14 @@ class Placement:
             raise CapabilityMissing("no host can run this", missing=self.missing(needs))
         nearest = sorted(able, key=lambda site: site.pool.distance(kind)) if len(able) > 1 else able
         first, *others = nearest
-
-        def on(site: Site) -> tuple[Site, Machine]:
-            return site, site.pool.lease(kind.spec, purpose, state=kind.state, more_to_come=more_to_come)
-
         try:
-            return on(first)
+            return first, make(first.pool)
         except HostError as error:
             gone = self.drained_by(first, error)
             if not others:
                 raise
             try:
-                moved = on(others[0])
+                moved = others[0], make(others[0].pool)
             except HostError as second:
                 self.drained_by(others[0], second)
                 second.add_note(f"Before, on {first.host.name}: {error.message}")
