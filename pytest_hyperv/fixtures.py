@@ -28,9 +28,10 @@ def hyperv_vm(request: pytest.FixtureRequest, hyperv_image: str) -> VirtualMachi
     from pytest_hyperv.lab import lab_of
     from pytest_hyperv.lending import machine_for
     from pytest_hyperv.stash import WISH
-    from pytest_hyperv.wishes import read_wish
+    from pytest_hyperv.wishes import read_wish, report_machines
 
     if WISH not in request.node.stash:  # asked for by name, while the test runs
+        report_machines(request.config)
         lab_of(request.config).gate(read_wish(request.node))
     return machine_for(request.node, hyperv_image)
 

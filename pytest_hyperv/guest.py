@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from pytest_hyperv.errors import CommandFailed
+from pytest_hyperv.plain_text import one_line, plain
 
 TAIL = 2000
 """How many characters of each stream a message quotes."""
+COMMAND_TAIL = 1000
+"""How many characters of the command line it quotes."""
+SHOWN = 230
+"""Length of a result's repr: pytest cuts what is longer than 240 characters in its middle."""
+COMMAND_SHOWN = 80
+"""How many characters of it are for the command line."""
 
 OUTPUT_LIMIT = 64 * 1024 * 1024
 """How many bytes of each stream a run keeps when nothing else is said."""
@@ -44,18 +51,28 @@ class CommandResult:
         return self.returncode == 0
 
     def __repr__(self) -> str:
+        """Short enough for pytest to show whole in a failed assertion: see ``SHOWN``."""
+        told = f"`{one_line(shlex.join(self.argv), COMMAND_SHOWN)}` returned {self.returncode} {self._after()}"
         streams = [
-            f"{name} {text[-TAIL:]!r}" for name, text in (("stderr", self.stderr), ("stdout", self.stdout)) if text
+            (name, data) for name, data in (("stderr", self.stderr_bytes), ("stdout", self.stdout_bytes)) if data
         ]
-        return f"<{'; '.join([self._outcome(), *streams])}>"
+        for number, (name, data) in enumerate(streams):
+            told += f"; {name} {_end(data, (SHOWN - len(told)) // (len(streams) - number) - len(name) - 3)}"
+        return f"<{told}>"
 
-    def _outcome(self) -> str:
-        return f"`{shlex.join(self.argv)}` returned {self.returncode} after {self.duration:.2f} s"
+    def _after(self) -> str:
+        return f"after {self.duration:.2f} s"
 
     def explain(self) -> str:
-        """The command, its exit code, its time and the tail of both streams, as a failed assertion shows them."""
-        lines = [self._outcome(), *_tail("stdout", self.stdout), *_tail("stderr", self.stderr)]
-        return "\n".join(lines)
+        """The command, its exit code, its time and the tail of both streams, as a failed assertion shows them.
+
+        Control characters of the guest are written as escapes.
+        """
+        command = plain(shlex.join(self.argv))
+        if len(command) > COMMAND_TAIL:
+            command = f"{command[:COMMAND_TAIL]}..."
+        lines = [f"`{command}` returned {self.returncode} {self._after()}"]
+        return "\n".join([*lines, *_tail("stdout", self.stdout_bytes), *_tail("stderr", self.stderr_bytes)])
 
     def check(self) -> CommandResult:
         """This result, when the command returned 0. Raises CommandFailed with both streams otherwise."""
@@ -64,11 +81,28 @@ class CommandResult:
         return self
 
 
-def _tail(name: str, text: str) -> list[str]:
+def _text_end(data: bytes) -> tuple[str, bool]:
+    """The last TAIL characters of a stream, and whether there are more."""
+    text = data[-4 * TAIL :].decode("utf-8", "replace")
+    return text[-TAIL:], len(data) > 4 * TAIL or len(text) > TAIL
+
+
+def _tail(name: str, data: bytes) -> list[str]:
+    text, cut = _text_end(data)
     if not text.strip():
         return []
-    cut = text.rstrip("\n")[-TAIL:]
-    return [f"{name}{' (its end)' if len(text) > TAIL else ''}:", *("  " + line for line in cut.splitlines())]
+    return [f"{name}{' (its end)' if cut else ''}:", *("  " + line for line in plain(text.rstrip()).splitlines())]
+
+
+def _end(data: bytes, room: int) -> str:
+    """The end of a stream, quoted, in at most ``room`` characters."""
+    text, cut = _text_end(data)
+    if not cut and len(repr(text)) <= room:
+        return repr(text)
+    text = text[-room:]
+    while len(repr(text)) + 3 > room and text:
+        text = text[1:]
+    return f"...{text!r}"
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from pytest_hyperv.states.shelf import Shelf
 from pytest_hyperv.states.store import StateStore
 from pytest_hyperv.terminal import progress_of
 from pytest_hyperv.timeline import Timeline
+from pytest_hyperv.transcript import Transcript
 
 
 def lab_of(config: pytest.Config) -> Lab:
@@ -173,7 +174,8 @@ class Lab:
                 span.machine = machine.name
         except CapabilityMissing as error:
             self._unmet(error.missing)
-        vm = VirtualMachine(machine, image, backend, timeout=wish.timeout)
+        transcript = Transcript(kept=self.settings.evidence != "never")
+        vm = VirtualMachine(machine, image, backend, timeout=wish.timeout, transcript=transcript)
         return Loan(
             vm,
             lambda: site.pool.release(machine, more_to_come=more_to_come),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_hyperv.evidence import console_so_far
 from pytest_hyperv.lab import Lab, lab_of
 from pytest_hyperv.loan import Loan
 from pytest_hyperv.machine import VirtualMachine
@@ -35,17 +36,20 @@ def machine_for(item: pytest.Item, default_image: str) -> VirtualMachine:
     if node is None:
         loan = lab.lend(wish, item.nodeid, more_to_come=_more_to_come(item))
         item.addfinalizer(loan.give_back)
+        _hand_over(item, loan)
     else:
+        known = [each.vm for each in node.stash.get(SHARED, {}).values()]
         loan = _shared(lab, node, wish)
-    _hand_over(item, loan)
+        _hand_over(item, loan, console_so_far(loan.vm) if loan.vm in known else "")
     if wish.spec.nested:
         lab.check_nested(loan.vm)
     item.config.hook.pytest_hyperv_machine_ready(machine=loan.vm, nodeid=item.nodeid)
     return loan.vm
 
 
-def _hand_over(item: pytest.Item, loan: Loan) -> None:
-    """Note on the test that it has the machine."""
+def _hand_over(item: pytest.Item, loan: Loan, console: str = "") -> None:
+    """Note on the test that it has the machine, and on the machine that a test begins."""
+    loan.vm.transcript.begin(console)
     item.stash.setdefault(LOANS, []).append(loan)
 
 

@@ -20,7 +20,9 @@ from pytest_hyperv.guest import CommandResult, GuestProcess, Output
 from pytest_hyperv.guest_events import GuestEvent
 from pytest_hyperv.powershell import PowerShell
 from pytest_hyperv.psrp.result import PowerShellResult
+from pytest_hyperv.recorded_process import RecordedProcess
 from pytest_hyperv.spec import Image, MachineSpec
+from pytest_hyperv.transcript import Transcript
 
 BOOT = 600.0
 SHUTDOWN = 120.0
@@ -35,11 +37,20 @@ class VirtualMachine:
     dies, with GuestCrashed carrying what it left on its console.
     """
 
-    def __init__(self, machine: Machine, image: Image, backend: str, *, timeout: float = 60.0) -> None:
-        """``timeout`` is what a command may take when the call says nothing."""
+    def __init__(
+        self,
+        machine: Machine,
+        image: Image,
+        backend: str,
+        *,
+        timeout: float = 60.0,
+        transcript: Transcript | None = None,
+    ) -> None:
+        """``timeout`` is what a command may take when the call says nothing, ``transcript`` what remembers it."""
         self._machine, self._image, self.timeout = machine, image, timeout
         self.backend = backend
         self._leased = time.time()
+        self.transcript = transcript or Transcript(kept=False)
 
     def __repr__(self) -> str:
         return f"<VirtualMachine {self.name} {self._image.name} {self.state}>"
@@ -104,9 +115,17 @@ class VirtualMachine:
         if isinstance(argv, str):
             raise TypeError("run() takes a list of arguments; use sh() for a line of shell")
         data = input.encode() if isinstance(input, str) else input
-        return self._machine.session.run(
-            argv, input=data, cwd=cwd, env=env, timeout=timeout or self.timeout, on_output=on_output
-        )
+        with self.transcript.doing("run", _told(argv, cwd, env, data), env) as entry:
+            result = self._machine.session.run(
+                argv,
+                input=data,
+                cwd=cwd,
+                env=env,
+                timeout=timeout or self.timeout,
+                on_output=self.transcript.listening(entry, on_output),
+            )
+            entry.end = f"returned {result.returncode}"
+        return result
 
     def sh(
         self,
@@ -125,7 +144,10 @@ class VirtualMachine:
         self, argv: Sequence[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None
     ) -> GuestProcess:
         """Start a program and go on; the result has its streams, wait() and kill()."""
-        return self._machine.session.spawn(argv, cwd=cwd, env=env)
+        entry = self.transcript.open("spawn", _told(argv, cwd, env), env)
+        with self.transcript.noting_crash():
+            process = self._machine.session.spawn(argv, cwd=cwd, env=env)
+        return RecordedProcess(process, self.transcript, entry)
 
     def ps(self, script: str, *args: Any, timeout: float | None = None, **params: Any) -> PowerShellResult:
         """Run a PowerShell script in the guest; arguments travel as values, never as text.
@@ -139,7 +161,7 @@ class VirtualMachine:
     def powershell(self) -> PowerShell:
         """The PowerShell session of this machine, as the ``psdirect`` fixture gives it."""
         self.require_powershell()
-        return PowerShell(self._machine, self.timeout)
+        return PowerShell(self._machine, self.timeout, self.transcript)
 
     def require_powershell(self) -> None:
         """Raise CapabilityMissing when the guest has no PowerShell."""
@@ -158,18 +180,21 @@ class VirtualMachine:
         As ``cp -r`` does: into ``target`` when that is a folder of the guest or ends in a slash, to that name
         otherwise. Raises CopyError.
         """
-        copy_in(self._machine.session, Path(source), target, timeout)
+        with self.transcript.doing("copy in", f"{source} -> {target}"):
+            copy_in(self._machine.session, Path(source), target, timeout)
 
     def copy_out(self, source: str, target: str | Path, *, timeout: float = COPY) -> Path:
         """Copy a file or folder of the guest to the host, by the same rules; returns where it is now. Raises CopyError.
 
         Nothing is ever written outside ``target``, whatever the guest sends.
         """
-        return copy_out(self._machine.session, source, Path(target), timeout)
+        with self.transcript.doing("copy out", f"{source} -> {target}"):
+            return copy_out(self._machine.session, source, Path(target), timeout)
 
     def read_bytes(self, path: str, *, timeout: float | None = None) -> bytes:
         """A guest file's content. Raises CopyError."""
-        return b"".join(self._machine.session.read_file(path, timeout=timeout or self.timeout))
+        with self.transcript.doing("read", path):
+            return b"".join(self._machine.session.read_file(path, timeout=timeout or self.timeout))
 
     def read_text(self, path: str, *, encoding: str = "utf-8", timeout: float | None = None) -> str:
         """A guest file's content as text. Raises CopyError and UnicodeDecodeError."""
@@ -177,7 +202,8 @@ class VirtualMachine:
 
     def write_bytes(self, path: str, data: bytes, *, mode: int = 0o644, timeout: float | None = None) -> None:
         """Put a file into the guest, whole or not at all, folders above it included. Raises CopyError."""
-        self._machine.session.write_file(path, [data], mode=mode, timeout=timeout or self.timeout)
+        with self.transcript.doing("write", f"{path} ({len(data)} bytes)"):
+            self._machine.session.write_file(path, [data], mode=mode, timeout=timeout or self.timeout)
 
     def write_text(
         self, path: str, text: str, *, encoding: str = "utf-8", mode: int = 0o644, timeout: float | None = None
@@ -189,7 +215,8 @@ class VirtualMachine:
 
     def start(self, *, timeout: float = BOOT) -> None:
         """Boot the machine and wait until commands work. Raises BootTimeout."""
-        self._machine.start(timeout)
+        with self.transcript.doing("start", self.name):
+            self._machine.start(timeout)
 
     def shutdown(self, *, timeout: float = SHUTDOWN) -> None:
         """Ask the guest to power off and wait for it. Raises MachineStateError when it does not in time."""
@@ -227,11 +254,13 @@ class VirtualMachine:
             raise MachineStateError(
                 f'{self.name} takes no checkpoints, its marker says checkpoints="off"', hint="remove that argument."
             )
-        return self._machine.checkpoint(name, memory=memory and self.spec.checkpoints == "standard")
+        with self.transcript.doing("checkpoint", name):
+            return self._machine.checkpoint(name, memory=memory and self.spec.checkpoints == "standard")
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to a point of this machine: running when memory was saved, off otherwise."""
-        self._machine.restore(checkpoint)
+        with self.transcript.doing("restore", checkpoint.name):
+            self._machine.restore(checkpoint)
 
     def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Forget a point; those that grew from it stay."""
@@ -309,3 +338,13 @@ class VirtualMachine:
     def console_text(self) -> str:
         """What the guest said on its serial console since the machine was made."""
         return self._machine.console_text()
+
+
+def _told(
+    argv: Sequence[str], cwd: str | None = None, env: Mapping[str, str] | None = None, data: bytes | None = None
+) -> str:
+    """A command line for the transcript: names of variables without their values, input by its size."""
+    more = [f"in {cwd}"] if cwd else []
+    more += [f"with {', '.join(env)} set"] if env else []
+    more += [f"with {len(data)} bytes of input"] if data else []
+    return " ".join([f"`{shlex.join(map(str, argv))}`", *more])

@@ -88,6 +88,10 @@ def _page(text: str) -> Path | None:
     return path
 
 
+def _folder(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
 class Option(NamedTuple):
     """One setting: ``--hyperv-NAME``, ``PYTEST_HYPERV_NAME`` and the ini line ``hyperv_NAME``, the first one wins.
 
@@ -157,4 +161,13 @@ OPTIONS = (
     ),
     STATES_LIMIT,
     Option("report", _page, "HTML file that the page of the run is written to", "", "FILE"),
+    Option(
+        "evidence",
+        _choice("failed", "always", "never"),
+        "keep what the machines of a test show of themselves when it failed, always, or never",
+        "failed",
+        "WHEN",
+    ),
+    Option("artifacts", _folder, "folder of that evidence, made when there is some", "hyperv-artifacts", "DIR"),
+    Option("dump", _flag, "keep the memory of guests that crashed, as far as the backend can", "0", "", True),
 )

@@ -134,7 +134,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
-    """A test whose host was lost while it ran is an error: it did not fail."""
+    """A test under which the infrastructure failed is an error: it did not fail."""
     return ("error", "E", "ERROR") if "hyperv_host_failed" in report.__dict__ else None
 
 

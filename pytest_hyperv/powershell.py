@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pytest_hyperv.backends.base import Machine
 from pytest_hyperv.errors import SessionLost
-from pytest_hyperv.psrp.calls import Command, Runnable, Script, Select, Statement
+from pytest_hyperv.psrp.calls import Call, Command, Runnable, Script, Select, Stage, Statement
 from pytest_hyperv.psrp.result import PowerShellResult
+from pytest_hyperv.transcript import Transcript
+
+TOLD = 100
+"""How many objects of one stream the transcript takes."""
+VALUE = 200
+"""How many characters of an argument."""
 
 
 class PowerShell:
     """The PowerShell session of one machine. ``timeout`` is the seconds a call may take when it says nothing."""
 
-    def __init__(self, machine: Machine, timeout: float) -> None:
-        self._machine, self._timeout = machine, timeout
+    def __init__(self, machine: Machine, timeout: float, transcript: Transcript) -> None:
+        self._machine, self._timeout, self._transcript = machine, timeout, transcript
 
     def ps(self, script: str, *args: Any, timeout: float | None = None, **params: Any) -> PowerShellResult:
         """Run a script; its arguments travel as values, by position and by name. Errors are in the result.
@@ -30,13 +37,20 @@ class PowerShell:
 
     def run(self, what: Runnable, *, timeout: float | None = None) -> PowerShellResult:
         """Run a command, a pipeline or several statements of ``psrp.calls``. Raises as ``ps`` does."""
-        try:
-            return self._machine.powershell.run(what, timeout=timeout or self._timeout)
-        except SessionLost as lost:
-            why = self._machine.why(lost)
-            if why is lost:
-                raise
-            raise why from lost
+        call = Call(what)
+        named = {name: value for name, value in call.parameters if name}
+        with self._transcript.doing("powershell", _told(call), named) as entry:
+            try:
+                result = self._machine.powershell.run(what, timeout=timeout or self._timeout)
+            except SessionLost as lost:
+                why = self._machine.why(lost)
+                if why is lost:
+                    raise
+                raise why from lost
+            entry.end = f"exit code {result.exit_code}{', with errors' if result.had_errors else ''}"
+            entry.take(1, _text(result.output))
+            entry.take(2, _text(result.errors))
+        return result
 
 
 @dataclass(frozen=True)
@@ -67,3 +81,21 @@ class PowerShellCall:
     def all(self) -> list[Any]:
         """Everything that comes out. Raises CommandFailed when there is an error."""
         return self.run().check().all
+
+
+def _told(call: Call) -> str:
+    return "; ".join(" | ".join(map(_stage, statement.stages)) for statement in call.statements)
+
+
+def _stage(stage: Stage) -> str:
+    values = [f"-{name} {_value(value)}" if name else _value(value) for name, value in stage.parameters]
+    return " ".join([stage.name if isinstance(stage, Command) else f"{{ {stage.text} }}", *values])
+
+
+def _value(value: object) -> str:
+    return repr(value)[:VALUE]
+
+
+def _text(objects: Sequence[object]) -> bytes:
+    """The last objects of a stream, one a line."""
+    return "".join(f"{each}\n" for each in objects[-TOLD:]).encode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The hooks of tests with machines: what this host cannot run is skipped, what goes wrong is told in one paragraph.
+"""The hooks of tests with machines: what this host cannot run is skipped, what goes wrong is told and shown.
 
 Registered once a run turns out to have such tests, so that every other run is spared the calls.
 """
@@ -17,8 +17,11 @@ from pytest_hyperv.stash import HOST_FAILED, LOANS, WISH, WRONG
 PACKAGE = f"{Path(__file__).parent}{os.sep}"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, or with ``--hyperv-strict`` fail, a test that this host cannot run, with every reason."""
+    if LOANS in item.stash:
+        del item.stash[LOANS]
     if WRONG in item.stash:
         raise item.stash[WRONG]
     if WISH in item.stash:
@@ -31,23 +34,41 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Tell a machine that could not be made in one paragraph, and a test that cannot run here where it stands.
+    """Tell what went wrong in the shortest way, and take the evidence while the machines live.
 
     A test that runs while its host fails is marked as one that proved nothing, and the host gets no more tests.
     """
     report = yield
+    _tell(item, call, report)
+    if WISH in item.stash and (call.when == "call" or (call.when == "setup" and report.failed)):
+        from pytest_hyperv.verdict import add_story
+
+        add_story(item, call, report)
+    return report
+
+
+def _tell(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """A machine that could not be made takes one paragraph, and a test that cannot run here is told where it stands."""
     if call.excinfo is None:
-        return report
+        return
     if report.skipped:
         if isinstance(report.longrepr, tuple) and report.longrepr[0].startswith(PACKAGE):
             path, line = item.reportinfo()[:2]
             report.longrepr = (os.fspath(path), (line or 0) + 1, report.longrepr[2])
-        return report
+        return
     error = call.excinfo.value
     if call.when == "call" and isinstance(error, HostUnreachable):
         setattr(report, HOST_FAILED, True)
         for loan in item.stash.get(LOANS, ()):
             loan.host_failed(error)
     elif call.when != "call" and isinstance(error, HypervError):
-        report.longrepr = f"{type(error).__name__}: {error}"
-    return report
+        from pytest_hyperv.plain_text import plain
+
+        report.longrepr = plain(f"{type(error).__name__}: {error}")
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """A result of the guest that is compared with something explains itself."""
+    from pytest_hyperv.comparing import explained
+
+    return explained(op, left, right)

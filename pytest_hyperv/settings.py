@@ -20,8 +20,8 @@ class Settings:
 
     ``cache`` is absolute, and None for a user without a home folder who named none, ``host`` what
     :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads or a name of the inventory, ``states_limit`` None
-    for no limit, ``report`` None for no page. ``hosts`` are those of the inventory that this run may use, none without
-    one.
+    for no limit, ``report`` None for no page; ``artifacts`` is absolute. ``hosts`` are those of the inventory that this
+    run may use, none without one.
     """
 
     backend: str
@@ -36,6 +36,9 @@ class Settings:
     psdirect: str
     states_limit: int | None
     report: Path | None
+    evidence: str
+    artifacts: Path
+    dump: bool
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     hosts: tuple[Host, ...] = ()
 

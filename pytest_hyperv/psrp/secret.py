@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from weakref import WeakValueDictionary
 
 
 class Secret:
@@ -12,10 +13,11 @@ class Secret:
     rewriting all end in :meth:`__repr__`. Pickling is refused, since a pickle is a file that holds it in the clear.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("__weakref__", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
+        _ALIVE[id(self)] = self
 
     def reveal(self) -> str:
         """The text itself; to be handed straight to the protocol that needs it."""
@@ -42,6 +44,14 @@ class Secret:
 
     def _utf16(self) -> bytes:
         return self._text.encode("utf-16-le", "surrogatepass")
+
+
+_ALIVE: WeakValueDictionary[int, Secret] = WeakValueDictionary()
+
+
+def secrets_in_use() -> frozenset[str]:
+    """The texts of all secrets that this process holds, so that they can be taken out of what it writes."""
+    return frozenset(secret.reveal() for secret in list(_ALIVE.values()) if secret)
 
 
 NO_SECRET = Secret("")

@@ -145,7 +145,7 @@ def test_a_factory_whose_second_machine_fails_ends_the_first(bed: Bed) -> None:
     bed.script(Script(faults={"clone": {"2": "HostError"}}))
     bed.suite("def test_two(hyperv_vm_factory): hyperv_vm_factory(2)")
     result = bed.run()
-    result.assert_outcomes(failed=1)
+    result.assert_outcomes(errors=1)
     assert [event["failed"] for event in bed.events("discard")] == [None]
     assert bed.left() == []
 

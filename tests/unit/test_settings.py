@@ -29,6 +29,9 @@ VALUES = {
     "psdirect": ["host", "native"],
     "states_limit": ["20GiB", "500MB", "none"],
     "report": ["/a/report.html", "report.html"],
+    "evidence": ["failed", "always", "never"],
+    "artifacts": ["/a", "/b/c"],
+    "dump": ["0", "TRUE", "no", "on"],
 }
 PARSERS = {option.name: option.parse for option in OPTIONS}
 VARIABLES = {option.name: option.variable for option in OPTIONS}
@@ -71,6 +74,9 @@ def test_nothing_said_is_all_defaults() -> None:
         psdirect="host",
         states_limit=20 * GIB,
         report=None,
+        evidence="failed",
+        artifacts=Path.cwd() / "hyperv-artifacts",
+        dump=False,
     )
     assert settings.told() == []
     assert set(settings.origins.values()) == {"default"}
