@@ -9,6 +9,7 @@ import pytest
 
 from pytest_hyperv import evidence
 from pytest_hyperv.artifacts import Artifacts
+from pytest_hyperv.errors import HypervError
 from pytest_hyperv.evidence import Case
 from pytest_hyperv.html_extras import add_extras
 from pytest_hyperv.outcomes import TOLD, outcome_of
@@ -56,7 +57,7 @@ def _mark(report: pytest.TestReport, outcome: str) -> None:
     """Begin the line of the summary, and the message in JUnit, with what it was when it was not the test itself."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if outcome in TOLD and crash is not None:
-        crash.message = f"[{TOLD[outcome]}] {crash.message}"
+        crash.message = f"[{TOLD[outcome]}] {crash.message.removeprefix(f'{HypervError.__module__}.')}"
 
 
 def _properties(stories: list[Story], outcome: str, root: Path) -> list[tuple[str, Any]]:
