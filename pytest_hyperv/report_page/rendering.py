@@ -19,6 +19,8 @@ from pytest_hyperv.report_page.headline import headline
 
 FORMAT = 1
 """Of the data. A page of another one cannot be taken together with those of this one."""
+PROGRAM = ("making.js", "tests.js", "timeline.js", "parts.js")
+"""The page's program, in the order in which its parts need each other."""
 _BEGIN, _END = '<script type="application/json" id="data">', "</script>"
 _CANNOT_STAND = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&"}
 
@@ -27,7 +29,7 @@ def render(runs: Sequence[Mapping[str, Any]]) -> str:
     """The page of one or several runs."""
     tests = [test for run in runs for test in run["tests"]]
     said, more = headline(tests, interrupted=any(run["interrupted"] for run in runs))
-    style, program = _part("page.css"), _part("page.js")
+    style, program = _part("page.css"), "\n".join(map(_part, PROGRAM))
     data = json.dumps({"format": FORMAT, "headline": said, "more": more, "runs": list(runs)}, separators=(",", ":"))
     parts = {
         "STYLE_HASH": _hash(style),
