@@ -15,10 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.by_hand import LoadedSnapshot, RawClone
+from pytest_hyperv.admission import Admission
 from pytest_hyperv.backends.qemu.backend import QemuBackend
 from pytest_hyperv.backends.qemu.machine import QemuMachine
 from pytest_hyperv.cache import default_cache, prepare_cache
 from pytest_hyperv.images import ImageStore
+from pytest_hyperv.leases import Budget
 from pytest_hyperv.pool import Pool
 from pytest_hyperv.progress import Lines
 from pytest_hyperv.spec import GIB, MachineSpec
@@ -93,7 +95,10 @@ def main() -> None:
     started = row("our clone, running", running_times)
     own = row("our reset, no spare, answering", our_times)
 
-    pool = Pool(backend, states, images.get, spares=1, progress=progress)
+    admission = Admission(
+        backend.leases, lambda: Budget.of(backend.offer().facts), progress, timeout=60, reap=lambda: None
+    )
+    pool = Pool(backend, states, images.get, admission, spares=1, progress=progress)
     visible = []
     held = pool.lease(spec, "benchmark", more_to_come=True)
     for _ in range(options.rounds):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from pytest_hyperv.backends.base import Backend
+from pytest_hyperv.admission import Admission
+from pytest_hyperv.backends.base import Backend, Machine
 from pytest_hyperv.backends.registry import automatic, forget_state, open_backend, reclaim
 from pytest_hyperv.cache import prepare_cache
 from pytest_hyperv.capabilities import Offer
@@ -18,6 +20,7 @@ from pytest_hyperv.errors import CapabilityMissing, HypervError
 from pytest_hyperv.figures import Figures
 from pytest_hyperv.images import ImageStore
 from pytest_hyperv.inventory import Host
+from pytest_hyperv.leases import Limits
 from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.loan import Loan
 from pytest_hyperv.machine import VirtualMachine
@@ -112,10 +115,25 @@ class Lab:
             opened,
             states,
             self.images.get,
+            self._admission(opened, host),
             spares=self.settings.spares,
             progress=self.progress,
             timeline=self._timeline,
         )
+
+    def _admission(self, backend: Backend, host: Host) -> Admission:
+        limits = host.limits.overridden(self.settings.budget or Limits())
+        return Admission(
+            backend.leases,
+            lambda: limits.on(backend.offer().facts),
+            self.progress,
+            timeout=self.settings.room_timeout,
+            reap=self.reap,
+        )
+
+    def reap(self) -> None:
+        """Remove the machines of dead workers and runs; one that cannot be removed is left to the next run."""
+        Ledger(self.cache / "machines", reclaim).reap()
 
     def _warn(self, message: str) -> None:
         self._config.issue_config_time_warning(pytest.PytestWarning(message), stacklevel=3)
@@ -160,29 +178,53 @@ class Lab:
 
         Skips or fails the test whose machine turns out to need what the host, or the way into the guest, has not.
         """
+
+        def lease(pool: Pool, kind: Kind) -> tuple[Machine, ...]:
+            return (pool.lease(kind.spec, purpose, state=kind.state, more_to_come=more_to_come),)
+
+        (loan,) = self._lent(wish, purpose, lease, more_to_come=more_to_come)
+        return loan
+
+    def lend_several(self, wish: Wish, purpose: str, count: int) -> list[Loan]:
+        """So many machines of one kind on one host, for which there is room together. As of ``lend`` otherwise."""
+        return self._lent(
+            wish, purpose, lambda pool, kind: pool.lease_several(kind.spec, purpose, count, state=kind.state)
+        )
+
+    def _lent(
+        self,
+        wish: Wish,
+        purpose: str,
+        lease: Callable[[Pool, Kind], tuple[Machine, ...]],
+        *,
+        more_to_come: bool = False,
+    ) -> list[Loan]:
         backend = self.backend_name(wish.backend)
         placement, image = self.placement(backend), self.images.get(wish.spec.image)
         state = wish.state.name if wish.state is not None else ""
         try:
             kind = Kind(wish.spec.on(image), wish.state)
             with self._timeline.span("lease", state=state, purpose=purpose) as span:
-                site, machine = placement.lease(
-                    wish.requirements,
-                    kind,
-                    lambda pool: pool.lease(kind.spec, purpose, state=kind.state, more_to_come=more_to_come),
-                )
-                span.machine = machine.name
+                site, machines = placement.lease(wish.requirements, kind, lambda pool: lease(pool, kind))
+                span.machine = ", ".join(machine.name for machine in machines)
         except CapabilityMissing as error:
             self._unmet(error.missing)
-        transcript = Transcript(kept=self.settings.evidence != "never")
-        vm = VirtualMachine(machine, image, backend, timeout=wish.timeout, transcript=transcript)
-        return Loan(
-            vm,
-            lambda: site.pool.release(machine, more_to_come=more_to_come),
-            state,
-            host=site.host.name,
-            host_failed=lambda error: placement.lost(site, error),
-        )
+        return [
+            Loan(
+                VirtualMachine(
+                    machine,
+                    image,
+                    backend,
+                    timeout=wish.timeout,
+                    transcript=Transcript(kept=self.settings.evidence != "never"),
+                ),
+                partial(site.pool.release, machine, more_to_come=more_to_come),
+                state,
+                host=site.host.name,
+                host_failed=partial(placement.lost, site),
+            )
+            for machine in machines
+        ]
 
     def prepare(self, wish: Wish) -> None:
         """Have the state that ``wish`` starts from in the cache, for tests to come."""

@@ -94,6 +94,10 @@ class Limits:
                 raise ValueError(f"{word!r}: {value!r} is no whole number of at least 1")
         return cls(**found)
 
+    def overridden(self, other: Limits) -> Limits:
+        """These, with the parts that ``other`` names in place of their own."""
+        return replace(self, **other._named())
+
     def on(self, facts: HostFacts) -> Budget:
         """The budget of a host, with these parts in place of its own; without ``vms``, ``cpus`` limits machines too."""
         own = Budget.of(facts)

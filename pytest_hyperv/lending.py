@@ -95,19 +95,19 @@ class MachineFactory:
     def __call__(self, count: int = 1, **arguments: Any) -> tuple[VirtualMachine, ...]:
         """Make ``count`` machines; what is not said is as the test's own marker says.
 
-        Skips the test when the host cannot make them. Raises MarkerError for wrong arguments.
+        There is room for all of them before the first is made. Skips the test when the host cannot make them. Raises
+        MarkerError for wrong arguments, NoRoom.
         """
         lab = lab_of(self._item.config)
         wish = wish_of([*marks_of(self._item), Mark("hyperv", (), arguments)], lab.settings).on_image(
             self._default_image
         )
         lab.gate(wish)
-        before = len(self.loans)
-        for _ in range(count):
-            loan = lab.lend(wish, self._item.nodeid)
-            self.loans.append(loan)
+        loans = lab.lend_several(wish, self._item.nodeid, count)
+        self.loans += loans
+        for loan in loans:
             _hand_over(self._item, loan)
-        return tuple(loan.vm for loan in self.loans[before:])
+        return tuple(loan.vm for loan in loans)
 
 
 @contextmanager

@@ -92,6 +92,20 @@ def _folder(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def _budget(text: str) -> Any:
+    if not text:
+        return None
+    from pytest_hyperv.leases import Limits
+
+    return Limits.parse(text)
+
+
+def _duration(text: str) -> float:
+    from pytest_hyperv.durations import parse_duration
+
+    return parse_duration(text)
+
+
 class Option(NamedTuple):
     """One setting: ``--hyperv-NAME``, ``PYTEST_HYPERV_NAME`` and the ini line ``hyperv_NAME``, the first one wins.
 
@@ -137,6 +151,16 @@ OPTIONS = (
         "strict", _flag, "fail a test whose requirements this host does not meet, instead of skipping it", "0", "", True
     ),
     Option("spares", _count(0), "machines kept warm for the next test while one runs", "1", "N"),
+    Option(
+        "budget",
+        _budget,
+        "what the machines of all workers and runs may take of the host together: memory=SIZE,cpus=N,vms=N; "
+        "what is left out is as the host has it",
+        "",
+        "PARTS",
+    ),
+    Option("room_timeout", _duration, "how long a test waits for room on the host before it fails", "10m", "TIME"),
+    Option("group", _flag, "run the tests that start from one state together", "0", "", True),
     Option("cache", _cache, "folder of images, states and machines", "", "DIR"),
     Option(
         "host",

@@ -12,16 +12,17 @@ from pytest_hyperv.options import OPTIONS
 
 if TYPE_CHECKING:
     from pytest_hyperv.inventory import Host
+    from pytest_hyperv.leases import Limits
 
 
 @dataclass(frozen=True)
 class Settings:
     """What this run was told. ``origins`` names, by option, where its value came from; memory and disk are in bytes.
 
-    ``cache`` is absolute, and None for a user without a home folder who named none, ``host`` what
-    :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads or a name of the inventory, ``states_limit`` None
-    for no limit, ``report`` None for no page; ``artifacts`` is absolute. ``hosts`` are those of the inventory that this
-    run may use, none without one.
+    ``cache`` is absolute, and None for a user without a home folder who named none; ``artifacts`` is absolute. ``host``
+    is what :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads or a name of the inventory,
+    ``states_limit`` None for no limit, ``report`` None for no page, ``budget`` None for what the host has to give.
+    ``room_timeout`` is in seconds. ``hosts`` are those of the inventory that this run may use, none without one.
     """
 
     backend: str
@@ -30,6 +31,9 @@ class Settings:
     cpus: int
     strict: bool
     spares: int
+    budget: Limits | None
+    room_timeout: float
+    group: bool
     cache: Path | None
     host: str
     inventory: Path | None

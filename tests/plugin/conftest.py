@@ -12,6 +12,7 @@ import pytest
 
 import pytest_hyperv.lending  # noqa: F401 - what is loaded now is not loaded again by every run in this process
 from pytest_hyperv.images import DiskFacts, ImageStore
+from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.progress import Silent
 from pytest_hyperv.spec import MIB
 from tests.plugin.fake_backend import JOURNAL, SCRIPT, Script
@@ -60,8 +61,8 @@ class Bed:
         return [event["purpose"] for event in self.events("clone") if event["purpose"] != "spare"]
 
     def left(self) -> list[str]:
-        """The folders of machines that still exist."""
-        return sorted(path.name for path in (self.cache / "machines").glob("fake-*"))
+        """Whom the machines that still exist are for."""
+        return [record.purpose for record in Ledger(self.cache / "machines").records()]
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """A backend without a hypervisor, as a pytest plugin: machines are folders whose guests run this machine's programs.
 
+They are in the ledger, as machines of real backends are.
+
 ``fake.json`` in the cache scripts it (see Script) and it writes what it does into ``journal.jsonl`` there, one event a
 line, from every process of a run. The guest command ``die`` is its kernel panic.
 
@@ -28,6 +30,7 @@ from pytest_hyperv.capabilities import NAMES, Capability, HostFacts, Offer
 from pytest_hyperv.guest import OUTPUT_LIMIT, CommandResult, Output
 from pytest_hyperv.lease_file import LeaseFile
 from pytest_hyperv.leases import LeaseBook
+from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.spec import GIB, Image, MachineSpec
@@ -117,12 +120,12 @@ class FakeSession(LocalSession):
 class FakeMachine:
     """A folder that stands for a machine; checkpoints are copies of it."""
 
-    def __init__(self, machines: Path, ident: str, spec: MachineSpec, journal: Journal) -> None:
-        self.id, self.name = ident, f"fake-{ident}"
+    def __init__(self, ledger: Ledger, record: Record, spec: MachineSpec, journal: Journal) -> None:
+        self.id, self.name = record.id, f"fake-{record.id}"
         self.spec, self._journal = spec, journal
-        self.home = machines / self.name
+        self._ledger, self._record, self.home = ledger, record, record.folder
         self.folder = self.home / "guest"
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir()
         self.state = MachineState.RUNNING
         self.crash: GuestCrash | None = None
         self.session = FakeSession(self)
@@ -209,7 +212,7 @@ class FakeMachine:
     def discard(self) -> None:
         """Remove the folder."""
         self._journal.note("discard", self.name)
-        shutil.rmtree(self.home, ignore_errors=True)
+        self._ledger.close(self._record)
 
 
 class FakeBackend:
@@ -221,6 +224,7 @@ class FakeBackend:
         self.name, self.summary = script.name, "fake, no acceleration"
         self._cache, self._script, self._host = cache, script.on(host), host
         self._journal = Journal(cache, self._script, host)
+        self._ledger = Ledger(cache / "machines")
         here = cache if host == "local" else cache / host.rpartition("/")[2]
         self.leases: LeaseBook = LeaseFile(here, script.name)
 
@@ -262,9 +266,13 @@ class FakeBackend:
             spec = MachineSpec(**json.loads((state / SPEC).read_text()))
         except (OSError, ValueError) as error:
             raise errors.StateError(f"the state {state.name} is damaged", state=state.name) from error
-        ident = str(uuid.uuid4())
-        self._journal.note("clone", f"fake-{ident}", purpose)
-        machine = FakeMachine(self._cache / "machines", ident, spec, self._journal)
+        record = self._ledger.open(self.name, purpose, memory=spec.memory, cpus=spec.cpus)
+        try:
+            self._journal.note("clone", f"fake-{record.id}", purpose)
+        except errors.HypervError:
+            self._ledger.close(record)
+            raise
+        machine = FakeMachine(self._ledger, record, spec, self._journal)
         if (state / GUEST).is_dir():
             shutil.copytree(state / GUEST, machine.folder, symlinks=True, dirs_exist_ok=True)
         return machine

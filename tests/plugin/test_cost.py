@@ -24,6 +24,7 @@ HEAVY = [
 OURS = {
     "pytest_hyperv",
     "pytest_hyperv.cache",
+    "pytest_hyperv.durations",
     "pytest_hyperv.errors",
     "pytest_hyperv.fixtures",
     "pytest_hyperv.hookspecs",
