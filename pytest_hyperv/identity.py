@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from dataclasses import dataclass
@@ -29,6 +30,11 @@ class ProcessIdentity:
         found = cls.of(os.getpid())
         assert found is not None
         return found
+
+    @property
+    def word(self) -> str:
+        """It in a word that fits a file's name: its number, and a digest of when it started."""
+        return f"{self.pid}-{hashlib.sha256(self.started.encode()).hexdigest()[:12]}"
 
     def alive(self) -> bool:
         """Whether this very process still runs."""

@@ -3,6 +3,10 @@
 Each machine has a folder of its own below ``machines/``. The first thing in it is ``record.json``; every process
 started for the machine carries the record's random token in its environment. So ownership is exact: a folder is ours
 because its record says so, and a process because of the token, never because of a name.
+
+The record is there for as long as anything else of the machine is: a folder gets its place by a rename once the record
+is in it, and loses it by a rename before the record goes. What lies outside of that is in a folder that says so by its
+name, and is removed by whoever looks next.
 """
 
 from __future__ import annotations
@@ -29,7 +33,9 @@ from pytest_hyperv.visitors import enter, visitors
 RECORD = "record.json"
 TOKEN = "PYTEST_HYPERV_MACHINE"  # noqa: S105 - the name of a variable, not a secret
 UNBORN = ".new-"
-"""Begins the name of a folder whose record is being written; the number of the process that writes it follows."""
+"""Begins the name of a folder whose record is being written; who writes it follows, see ``ProcessIdentity.word``."""
+GONE = ".gone-"
+"""Begins the name of a folder whose machine was struck out; all that is left to do is to remove it."""
 KILL = 10.0
 REAPER = ".reaper.lock"
 REAPING = 60.0
@@ -115,7 +121,7 @@ class Ledger:
             memory=memory,
             cpus=cpus,
         )
-        unborn = self.root / f"{UNBORN}{record.owner.pid}-{ident.hex}"
+        unborn = self.root / f"{UNBORN}{record.owner.word}-{ident.hex}"
         try:
             unborn.mkdir(mode=0o700, parents=True)
             replace(record, folder=unborn).write()
@@ -132,7 +138,7 @@ class Ledger:
         """All machines that are written down, oldest first; folders still without a record are left out."""
         found = []
         for folder in self._folders():
-            record = _read(folder)
+            record = None if folder.name.startswith((UNBORN, GONE)) else _read(folder)
             if record is not None:
                 found.append(record)
         return sorted(found, key=lambda record: record.created)
@@ -167,10 +173,21 @@ class Ledger:
             mark.unlink(missing_ok=True)
 
     def close(self, record: Record) -> None:
-        """Strike a machine out, with everything in its folder. Its processes must have ended."""
-        shutil.rmtree(record.folder, ignore_errors=True)
-        if record.folder.exists():
-            shutil.rmtree(record.folder)
+        """Strike a machine out, with everything in its folder. Its processes must have ended.
+
+        Raises HostError when the folder cannot be taken away; the machine stays written down then.
+        """
+        gone = self.root / f"{GONE}{record.folder.name}"
+        try:
+            record.folder.rename(gone)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise HostError(
+                f"the folder {record.folder} of {record.name} cannot be removed: {error.strerror or error}",
+                hint="see what holds it; then run `pytest-hyperv gc`.",
+            ) from error
+        shutil.rmtree(gone, ignore_errors=True)
 
     def reap(self, also: Callable[[Record], bool] = lambda _: False) -> list[Record]:
         """Remove what dead owners left, and what ``also`` chooses; returns what was removed.
@@ -183,24 +200,30 @@ class Ledger:
         self.failures = []
         try:
             with FileLock(self.root / REAPER, timeout=0):
-                for folder in self._folders():
-                    record = _read(folder)
-                    if record is None:
-                        _remove_unborn(folder)
-                    elif (record.abandoned() or also(record)) and self._removed(record):
+                for record in self.records():
+                    if (record.abandoned() or also(record)) and self._removed(record):
                         removed.append(record)
+                self._remove_remains()
         except Timeout:
             return []
         return removed
+
+    def _remove_remains(self) -> None:
+        """Remove the folders of machines that were not written down yet when their maker died, or not any more."""
+        for folder in self._folders():
+            if folder.name.startswith(GONE) or _is_unborn_of_the_dead(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                if folder.exists():
+                    self.failures.append(f"what is left of a machine in {folder} cannot be removed")
 
     def _removed(self, record: Record) -> bool:
         try:
             end_processes(record)
             self._reclaim(record)
+            self.close(record)
         except HypervError as error:
             self.failures.append(f"{record.name} ({record.purpose}): {error.message}")
             return False
-        self.close(record)
         return True
 
     def _folders(self) -> list[Path]:
@@ -227,20 +250,25 @@ def _renewed(record: Record) -> Record:
 
 
 def end_processes(record: Record) -> None:
-    """End every process that carries the machine's token. Raises HostError when one does not go."""
-    processes = processes_marked(TOKEN, record.token)
-    identities = [identity for process in processes if (identity := ProcessIdentity.of(process.pid)) is not None]
-    for process in processes:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
+    """End every process that carries the machine's token, those too that are just being started.
+
+    Raises HostError when one does not go.
+    """
     waiting = Retrying(retry=retry_if_result(bool), stop=stop_after_delay(KILL), wait=wait_fixed(0.02))
     try:
-        waiting(lambda: [identity for identity in identities if identity.alive()])
+        waiting(lambda: _kill_marked(record.token))
     except RetryError as error:
-        pid = error.last_attempt.result()[0].pid
+        pid = error.last_attempt.result()[0]
         raise HostError(f"process {pid} of {record.name} cannot be ended", hint="end it by hand.") from None
+
+
+def _kill_marked(token: str) -> list[int]:
+    """Kill what carries the token; the numbers of the processes that did so until now. One that is dead has no token."""
+    processes = processes_marked(TOKEN, token)
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    return [process.pid for process in processes]
 
 
 def _read(folder: Path) -> Record | None:
@@ -252,7 +280,10 @@ def _read(folder: Path) -> Record | None:
         return None
 
 
-def _remove_unborn(folder: Path) -> None:
-    maker = folder.name.removeprefix(UNBORN).partition("-")[0]
-    if folder.name.startswith(UNBORN) and maker.isdigit() and not psutil.pid_exists(int(maker)):
-        shutil.rmtree(folder)
+def _is_unborn_of_the_dead(folder: Path) -> bool:
+    word, _, _ = folder.name.removeprefix(UNBORN).rpartition("-")
+    number = word.partition("-")[0]
+    if not folder.name.startswith(UNBORN) or not (number.isascii() and number.isdigit()):
+        return False
+    maker = ProcessIdentity.of(int(number))
+    return maker is None or maker.word != word

@@ -54,8 +54,14 @@ class Users:
                 mark.unlink(missing_ok=True)
         for mark in self._root.glob(".*.user"):
             owner = _owner(mark)
-            if owner is not None and not owner.alive():
+            alive = _runs(mark.suffixes[-2]) if owner is None else owner.alive()
+            if not alive:
                 mark.unlink(missing_ok=True)
+
+
+def _runs(number: str) -> bool:
+    """Whether the process runs whose number ends the name of a mark that was not written to its end."""
+    return not number[1:].isdigit() or ProcessIdentity.of(int(number[1:])) is not None
 
 
 def _owner(mark: Path) -> ProcessIdentity | None:

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from pytest_hyperv.errors import HostError, LeaseLost
 from pytest_hyperv.identity import ProcessIdentity
-from pytest_hyperv.ledger import RECORD, TOKEN, UNBORN, Ledger, Record
+from pytest_hyperv.ledger import GONE, RECORD, TOKEN, UNBORN, Ledger, Record
 
 OWNER = """
 import json, subprocess, sys
@@ -189,6 +189,16 @@ def test_a_machine_that_was_reaped_cannot_be_kept(ledger: Ledger) -> None:
     assert list(ledger.root.iterdir()) == []
 
 
+def test_a_machine_whose_removal_was_cut_short_is_removed_without_a_record(ledger: Ledger) -> None:
+    gone = ledger.root / f"{GONE}0123"
+    (gone / "layers").mkdir(parents=True)
+    (gone / "layers" / "1.qcow2").touch()
+    assert ledger.records() == []
+    assert ledger.reap() == []
+    assert not gone.exists()
+    assert ledger.failures == []
+
+
 def test_two_reapers_at_once_remove_everything_once(start: Start, ledger: Ledger) -> None:
     owners = [Owner(start, ledger).killed() for _ in range(4)]
     reapers = [start(sys.executable, "-c", RACE, str(ledger.root)) for _ in range(2)]
@@ -231,11 +241,15 @@ def test_a_folder_with_half_a_record_is_no_machine_and_is_not_touched(ledger: Le
 
 
 def test_a_folder_whose_maker_died_before_the_record_was_whole_is_removed(start: Start, ledger: Ledger) -> None:
-    dead = start(sys.executable, "-c", "")
+    dead = start(sys.executable, "-c", "import sys; sys.stdin.read()")
+    maker = ProcessIdentity.of(dead.pid)
+    assert maker is not None
+    dead.kill()
     dead.wait()
     unborn = {
-        f"{UNBORN}{dead.pid}-0123": False,
-        f"{UNBORN}{os.getpid()}-0123": True,
+        f"{UNBORN}{maker.word}-0123": False,
+        f"{UNBORN}{ProcessIdentity.own().word}-0123": True,
+        f"{UNBORN}{ProcessIdentity(os.getpid(), 'another boot:1').word}-0123": False,
         f"{UNBORN}": True,
         f"{UNBORN}x-1": True,
     }
