@@ -13,7 +13,7 @@ import pytest
 
 from pytest_hyperv.admission import Admission
 from pytest_hyperv.backends.base import Backend, Machine
-from pytest_hyperv.backends.registry import automatic, forget_state, open_backend, reclaim
+from pytest_hyperv.backends.registry import automatic, forget_state, forget_unfinished, open_backend, reclaim
 from pytest_hyperv.cache import prepare_cache
 from pytest_hyperv.capabilities import Offer
 from pytest_hyperv.errors import CapabilityMissing, HypervError
@@ -61,9 +61,9 @@ class Lab:
         cache = prepare_cache(self.settings.cache)
         ledger = Ledger(cache / "machines", reclaim)
         ledger.reap()
-        for failure in ledger.failures:
-            self._warn(f"a machine that a dead run left could not be removed: {failure}")
-        sweep(cache / "states")
+        swept = sweep(cache / "states", lambda folder: forget_unfinished(cache, folder))
+        for failure in ledger.failures + swept.failures:
+            self._warn(f"what a dead run left could not be removed: {failure}")
         return cache
 
     @cached_property

@@ -263,7 +263,7 @@ def end_processes(record: Record) -> None:
 
 
 def _kill_marked(token: str) -> list[int]:
-    """Kill what carries the token; the numbers of the processes that did so until now. One that is dead has no token."""
+    """Kill what carries the token, which a dead process does not; the numbers of those that did until now."""
     processes = processes_marked(TOKEN, token)
     for process in processes:
         with suppress(psutil.NoSuchProcess):

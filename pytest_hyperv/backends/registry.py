@@ -70,3 +70,15 @@ def forget_state(cache: Path, backend: str, host: str, folder: Path) -> None:
         opened.remove_state(folder)
     finally:
         opened.close()
+
+
+def forget_unfinished(cache: Path, folder: Path) -> None:
+    """Remove what a state, of which only the beginning is in ``folder``, has on its host already.
+
+    Raises HostError when that host cannot be reached.
+    """
+    from pytest_hyperv.backends.hyperv.saved_state import noted_host
+
+    host = noted_host(folder)
+    if host:
+        forget_state(cache, "hyperv", host, folder)

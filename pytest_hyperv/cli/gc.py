@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pytest_hyperv.backends.registry import reclaim
+from pytest_hyperv.backends.registry import forget_unfinished, reclaim
 from pytest_hyperv.cli.cache_option import cache_option
 from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.states.record import sweep
@@ -29,11 +29,12 @@ def command(ctx: click.Context, cache: Path, kept: bool) -> None:
     removed = ledger.reap(also=chosen)
     for record in removed:
         click.echo(f"removed {record.name} ({record.purpose})")
-    for folder in sweep(cache / "states"):
+    swept = sweep(cache / "states", lambda folder: forget_unfinished(cache, folder))
+    for folder in swept.removed:
         click.echo(f"removed a state that was half built ({folder.name})")
-    for failure in ledger.failures:
+    for failure in ledger.failures + swept.failures:
         click.echo(f"still there: {failure}", err=True)
-    if ledger.failures:
+    if ledger.failures or swept.failures:
         ctx.exit(1)
     if not removed:
         click.echo("No machine was left behind.")

@@ -6,11 +6,13 @@ import contextlib
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pytest_hyperv.errors import HypervError
 from pytest_hyperv.states.users import Users
 
 BUILDING, REMOVED = ".building-", ".removed-"
@@ -79,23 +81,36 @@ def last_use(folder: Path) -> float:
     return marks[0] if marks else 0.0
 
 
-def sweep(root: Path) -> list[Path]:
+@dataclass
+class Swept:
+    """What a sweep removed, and in words what it could not."""
+
+    removed: list[Path] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def sweep(root: Path, forget: Callable[[Path], None] = lambda _: None) -> Swept:
     """Remove what builders and removals that were killed left below ``root``, beside runs that are at work.
 
-    Returns what was removed.
+    ``forget`` removes what a state that was half built has outside of its folder, and raises HypervError when it
+    cannot; the folder stays then.
     """
-    removed = []
+    swept = Swept()
     for left in [*root.glob(f"{BUILDING}*"), *root.glob(f"{REMOVED}*")]:
         key = left.name.removeprefix(BUILDING).removeprefix(REMOVED)
         try:
             with lock_of(root, key).acquire(timeout=0):
+                if left.name.startswith(BUILDING):
+                    forget(left)
                 shutil.rmtree(left, ignore_errors=True)
-                removed.append(left)
+                swept.removed.append(left)
         except Timeout:
             continue
+        except HypervError as error:
+            swept.failures.append(f"a state that was half built ({left.name}): {error.message}")
     if root.is_dir():
         Users(root).sweep()
-    return removed
+    return swept
 
 
 def take_away(folder: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from filelock import Timeout
 
 from pytest_hyperv.backends.base import Backend, Machine, MachineState
-from pytest_hyperv.errors import HostError, MachineStateError, StateError
+from pytest_hyperv.errors import HostError, HypervError, MachineStateError, StateError
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.spec import Image, MachineSpec
 from pytest_hyperv.states.declared import State
@@ -157,7 +157,7 @@ class StateStore:
             take_away(folder)
         building = self._root / f"{BUILDING}{folder.name}"
         if building.exists():
-            shutil.rmtree(building)
+            self._forget_unfinished(building)
         building.mkdir(mode=0o700)
         try:
             if state is not None:  # so that what it takes is its own building
@@ -174,10 +174,18 @@ class StateStore:
             building.rename(folder)
             self.built += 1
             self.uses.count(folder, built=1)
-        except BaseException:
-            shutil.rmtree(building, ignore_errors=True)
+        except BaseException as failure:
+            try:
+                self._forget_unfinished(building)
+            except HypervError as left:
+                failure.add_note(f"A part of it is still there ({left.message}); after this run: pytest-hyperv gc")
             raise
         self._failures.forget(folder.name)
+
+    def _forget_unfinished(self, building: Path) -> None:
+        with contextlib.suppress(StateError):  # nothing was noted yet, so nothing was made
+            self._backend.remove_state(building)
+        shutil.rmtree(building, ignore_errors=True)
 
     def clone(
         self, image: Image, spec: MachineSpec, purpose: str, progress: Progress, state: State | None = None

@@ -201,9 +201,7 @@ def neighbour(bench: Bench) -> Iterator[None]:
         assert end.code == GREEN, f"the machine of another run was harmed: {end.code} {end.text}"
 
 
-def sweep(
-    bench: Bench, scratch: Path, choose: Callable[[list[Step]], list[tuple[Step, Victim]]]
-) -> Iterator[Outcome]:
+def sweep(bench: Bench, scratch: Path, choose: Callable[[list[Step]], list[tuple[Step, Victim]]]) -> Iterator[Outcome]:
     """The outcomes at the chosen steps, beside a machine of another run; the last life is lived to its end."""
     with neighbour(bench):
         for step, victim in choose(recorded(bench, scratch)):

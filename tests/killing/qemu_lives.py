@@ -22,8 +22,8 @@ from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.progress import Silent
 from pytest_hyperv.spec import Image, MachineSpec
 from pytest_hyperv.states.declared import State
-from pytest_hyperv.states.shelf import Shelf
 from pytest_hyperv.states.store import StateStore
+from tests.killing.states import build_and_remove
 from tests.killing.steps import Steps
 
 REQUESTS = {Kind.RUN: "run", Kind.CLOCK: "clock", Kind.PING: "ping", Kind.PUT: "put", Kind.STAT: "stat"}
@@ -100,6 +100,9 @@ class QemuBench:
         """``pytest-hyperv gc``."""
         collect_garbage(self.cache)
 
+    def _live(self, steps: Steps, state: State | None) -> None:
+        build_and_remove(steps, self.backend(), self.cache / "states", self.image, self.spec, state)
+
     def left(self) -> list[str]:
         """Machines, and all that is there of states; locks stay by design."""
         machines = self.cache / "machines"
@@ -115,7 +118,7 @@ class RecipeBench(QemuBench):
     def live(self, steps: Steps) -> None:
         """Build and remove."""
         watch_requests(steps)
-        build_and_remove(steps, self, marked)
+        self._live(steps, marked)
 
 
 class BootBench(QemuBench):
@@ -126,7 +129,7 @@ class BootBench(QemuBench):
     def live(self, steps: Steps) -> None:
         """Build and remove."""
         watch_requests(steps)
-        build_and_remove(steps, self, None)
+        self._live(steps, None)
 
     def stay(self, told: Callable[[], None]) -> None:
         """A machine in the ledger that is only written down: another boot would take too long."""
@@ -144,21 +147,6 @@ def ensure_base(shared: Path, spec: MachineSpec) -> None:
         store.ensure(ImageStore(shared / "images").get(spec.image), spec, Silent())
     finally:
         store.close()
-
-
-def build_and_remove(steps: Steps, bench: QemuBench, state: State | None) -> None:
-    """A state's life in the cache of ``bench``."""
-    backend = bench.backend()
-    store = bench.store(backend)
-    try:
-        with steps.operation("build a state"):
-            folder = store.ensure(bench.image, bench.spec, Silent(), state)
-    finally:
-        with steps.operation("leave the states"):
-            store.close()
-    with steps.operation("remove a state"):
-        shelf = Shelf(bench.cache / "states", lambda _, gone: backend.remove_state(gone))
-        shelf.remove(shelf.named(folder.name))
 
 
 def collect_garbage(cache: Path) -> None:

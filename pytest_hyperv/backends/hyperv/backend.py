@@ -95,6 +95,7 @@ class HypervBackend:
         )
         access_to(state, self.host, native=self._native)
         parent = disk_on_host(self.host, image, progress)
+        state.write(folder)
         with progress.task(f"Booting {image.name} once ({spec.summary})", steps=3) as task:
             task.step("making the machine")
             machine = self._machine(state, parent, f"state of {image.name}", disk=state.disk)
@@ -105,7 +106,6 @@ class HypervBackend:
                 machine.shutdown(SHUTDOWN)
                 machine.give_disk_away()
             machine.discard()
-        state.write(folder)
 
     def clone(self, state: Path, purpose: str) -> HypervMachine:
         """A running machine on a child of the state's disk, with a point to be reset to."""
@@ -137,11 +137,11 @@ class HypervBackend:
         place = f"{self.host.store}\\states\\{uuid4().hex}"
         state = replace(machine.origin, folder=place, disk=f"{place}\\state.vhdx")
         machine.shutdown(SHUTDOWN)
+        state.write(folder)
         with _undone_if_it_fails(lambda: remove_folder(self.host, place)):
             self.host.do(cmdlets.folder(place))
             machine.copy_disk(state.disk)
             self.host.do(cmdlets.read_only(state.disk))
-            state.write(folder)
 
     def close(self) -> None:
         """End the process on the host; idempotent."""

@@ -31,7 +31,10 @@ class SavedState:
     key: str = ""
 
     def write(self, folder: Path) -> None:
-        """Note it in the state's folder of this machine, with a copy of the key: an image may be replaced."""
+        """Note it in the state's folder of this machine, with a copy of the key: an image may be replaced.
+
+        It is noted before anything of it is on the host, so that what a killed run has made there can be found.
+        """
         if self.key:
             with os.fdopen(os.open(folder / SSH_KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as kept:
                 kept.write(Path(self.key).read_bytes())
@@ -53,6 +56,14 @@ class SavedState:
             )
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise StateError(f"the state in {folder} cannot be read: {error}", state=folder.name) from error
+
+
+def noted_host(folder: Path) -> str:
+    """The host of the state noted in ``folder``; "" when there is no whole note, and so nothing on any host."""
+    try:
+        return SavedState.read(folder).host
+    except StateError:
+        return ""
 
 
 def key_of(image: Image) -> str:
