@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -76,6 +77,12 @@ def die(host: Simulation, fatal: str, *state: str) -> None:
     assert len(host.records()) >= 1
 
 
+def disks(host: Simulation) -> set[Path]:
+    """All files of the host, sealed ones too."""
+    with host.world() as world:
+        return set(world.drives.files_below("C:\\"))
+
+
 def gc(host: Simulation) -> Result:
     """What ``pytest-hyperv gc`` says."""
     return CliRunner().invoke(main, ["gc", "--cache", str(host.cache)])
@@ -98,6 +105,15 @@ def test_a_state_that_was_half_built_is_removed(host: Simulation, fatal: str, cp
     assert told.exit_code == 0, told.output
     assert "removed a state that was half built" in told.output
     assert host.left_in_the_end() == []
+
+
+@pytest.mark.parametrize("fatal", ["Set-ItemProperty", "Remove-Item"])
+def test_the_sealed_disk_of_a_state_that_was_never_noted_as_whole_is_removed(host: Simulation, fatal: str) -> None:
+    before = disks(host)
+    die(host, fatal, "new", "7")
+    assert disks(host) != before, "no disk was made, so this test shows nothing"
+    assert gc(host).exit_code == 0
+    assert disks(host) == before
 
 
 def test_what_belongs_to_others_stays(host: Simulation, backend: HypervBackend, machine: HypervMachine) -> None:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     ("life", "victim", "steps"),
-    [("hyperv-machine", "host", 4), ("hyperv-state", "run", 5), ("hyperv-recipe", "run", 5)],
+    [("hyperv-machine", "host", 3), ("hyperv-recipe", "run", 3)],
 )
 def test_nothing_is_left_after_a_death(life: str, victim: str, steps: int) -> None:
     """Deaths of the run in the midst of a machine's life are in test_ownership.py."""
