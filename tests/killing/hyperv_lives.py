@@ -27,7 +27,7 @@ from tests.hvsim.host.inventory import left_over
 from tests.hvsim.host.options import HostOptions
 from tests.hvsim.host.world import SimHost
 from tests.killing.qemu_lives import collect_garbage
-from tests.killing.states import build_and_remove
+from tests.killing.states import build_and_remove, remove_finished
 from tests.killing.steps import Steps
 
 SPEED = 200.0
@@ -95,8 +95,11 @@ class HypervBench:
                 machine.discard()
 
     def reclaim(self) -> None:
-        """``pytest-hyperv gc``."""
+        """``pytest-hyperv gc``, and the removal of states that were whole already."""
         collect_garbage(self._lab.cache)
+        with self._backend() as backend:
+            base = self._states(backend).folder(self._image, SPEC).name
+            remove_finished(backend, self._lab.cache / "states", base)
 
     def left(self) -> list[str]:
         """Machines, processes, locks, every file of the host, read-only ones too, and what is in the cache."""

@@ -23,7 +23,7 @@ from pytest_hyperv.progress import Silent
 from pytest_hyperv.spec import Image, MachineSpec
 from pytest_hyperv.states.declared import State
 from pytest_hyperv.states.store import StateStore
-from tests.killing.states import build_and_remove
+from tests.killing.states import build_and_remove, remove_finished
 from tests.killing.steps import Steps
 
 REQUESTS = {Kind.RUN: "run", Kind.CLOCK: "clock", Kind.PING: "ping", Kind.PUT: "put", Kind.STAT: "stat"}
@@ -97,8 +97,10 @@ class QemuBench:
             store.close()
 
     def reclaim(self) -> None:
-        """``pytest-hyperv gc``."""
+        """``pytest-hyperv gc``, and the removal of states that were whole already."""
         collect_garbage(self.cache)
+        backend = self.backend()
+        remove_finished(backend, self.cache / "states", self.store(backend).folder(self.image, self.spec).name)
 
     def _live(self, steps: Steps, state: State | None) -> None:
         build_and_remove(steps, self.backend(), self.cache / "states", self.image, self.spec, state)
@@ -125,6 +127,11 @@ class BootBench(QemuBench):
     """The life of a booted state."""
 
     booted = False
+
+    def reclaim(self) -> None:
+        """As of the others, but no state is to stay."""
+        collect_garbage(self.cache)
+        remove_finished(self.backend(), self.cache / "states", "")
 
     def live(self, steps: Steps) -> None:
         """Build and remove."""

@@ -27,3 +27,9 @@ def build_and_remove(
     with steps.operation("remove a state"):
         shelf = Shelf(root, lambda _, gone: backend.remove_state(gone))
         shelf.remove(shelf.named(folder.name))
+
+
+def remove_finished(backend: Backend, root: Path, base: str) -> None:
+    """Remove the states below ``root`` that were whole when their maker died, which is no fault, except ``base``."""
+    shelf = Shelf(root, lambda _, gone: backend.remove_state(gone))
+    shelf.remove([each for each in shelf.all() if each.key != base])

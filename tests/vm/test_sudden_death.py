@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     ("life", "victim", "steps"),
-    [("machine", "run", 9), ("recipe", "run", 7), ("machine", "qemu", 4)],
+    [("machine", "run", 6), ("recipe", "run", 4), ("machine", "qemu", 4)],
 )
 def test_nothing_is_left_after_a_death(request: pytest.FixtureRequest, life: str, victim: str, steps: int) -> None:
     require_clean(request, "--life", life, "--victim", victim, "--steps", str(steps))

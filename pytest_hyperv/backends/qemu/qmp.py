@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from qemu.qmp import ConnectError, ExecInterruptedError, ExecuteError, QMPClient, QMPError, Runstate
+from qemu.qmp import ConnectError, ExecuteError, QMPClient, QMPError, Runstate
 
 from pytest_hyperv.backends.qemu.io_loop import submit
 from pytest_hyperv.errors import MachineError
@@ -66,9 +66,17 @@ class Monitor:
             return submit(self._client.execute(command, named), timeout)
         except ExecuteError as error:
             raise MachineError(f"QEMU of {self._machine} refused {command}: {error}", machine=self._machine) from error
-        except (ExecInterruptedError, TimeoutError, OSError) as error:
-            what = "did not answer" if isinstance(error, TimeoutError) else "ended during"
-            raise MachineError(f"QEMU of {self._machine} {what} {command}", machine=self._machine) from error
+        except TimeoutError as error:
+            raise MachineError(f"QEMU of {self._machine} did not answer {command}", machine=self._machine) from error
+        except (QMPError, OSError) as error:
+            raise self._ended_during(command) from error
+
+    def _ended_during(self, command: str) -> MachineError:
+        return MachineError(
+            f"QEMU of {self._machine} ended during {command}",
+            hint="see whether it was killed for want of memory: dmesg, or journalctl -k.",
+            machine=self._machine,
+        )
 
     def pass_file(self, fd: int, name: str) -> None:
         """Hand QEMU an open file under ``name``, for use as ``fd:name``; QEMU closes it after that use."""
@@ -79,7 +87,10 @@ class Monitor:
         async def send() -> None:
             socket.send_fds(sock, [b" "], [fd])
 
-        submit(send(), ANSWER)
+        try:
+            submit(send(), ANSWER)
+        except OSError as error:
+            raise self._ended_during("getfd") from error
         self.execute("getfd", fdname=name)
 
     def close(self) -> None:
