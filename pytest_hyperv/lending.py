@@ -54,7 +54,7 @@ def _hand_over(item: pytest.Item, loan: Loan, console: str = "") -> None:
 
 
 def _shared(lab: Lab, node: pytest.Collector, wish: Wish) -> Loan:
-    loans, kind = node.stash.setdefault(SHARED, {}), _kind(wish)
+    loans, kind = node.stash.setdefault(SHARED, {}), wish.kind
     loan = loans.get(kind)
     if loan is not None and loan.vm.crashed:
         loan.give_back()
@@ -77,12 +77,8 @@ def _more_to_come(item: pytest.Item) -> bool:
     """Whether a later test of this run wants a machine of its own of the same kind."""
     if LAST not in item.session.stash:
         own = (each for each in item.session.items if WISH in each.stash and each.stash[WISH].reset == "test")
-        item.session.stash[LAST] = {_kind(each.stash[WISH]): each for each in own}
-    return item.session.stash[LAST].get(_kind(item.stash[WISH])) is not item
-
-
-def _kind(wish: Wish) -> Kind:
-    return wish.backend, wish.spec, wish.state
+        item.session.stash[LAST] = {each.stash[WISH].kind: each for each in own}
+    return item.session.stash[LAST].get(item.stash[WISH].kind) is not item
 
 
 class MachineFactory:

@@ -33,6 +33,11 @@ class Wish:
     backend: str = ""
     state: State | None = None
 
+    @property
+    def kind(self) -> tuple[str, MachineSpec, State | None]:
+        """What machines serve alike: the backend that was named, the spec, and the state they start from."""
+        return self.backend, self.spec, self.state
+
     def on_image(self, default: str) -> Wish:
         """The same wish, on the image ``default`` when it names none."""
         return self if self.image else replace(self, spec=replace(self.spec, image=default))

@@ -91,6 +91,17 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+@pytest.hookimpl(tryfirst=True, specname="pytest_collection_modifyitems")
+def pytest_collection_modifyitems_in_groups(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of one kind of machine together, where that is asked for; hooks of others may still change the order."""
+    from pytest_hyperv.stash import SETTINGS
+
+    if config.stash[SETTINGS].group:
+        from pytest_hyperv.grouping import arrange
+
+        arrange(config, items)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Read again what has markers now: a conftest may have added some. A wrong one is told when its test is set up."""
@@ -121,8 +132,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Take over the figures of an xdist worker."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """As many workers as machines fit, for a suite whose ini file or command line has a setting of this plugin.
+
+    Other suites, and runs whose environment says a number for xdist, are left alone.
+    """
+    told = any(config.getoption(option.key) or config.getini(option.key) for option in OPTIONS)
+    if not told or os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None
+    from pytest_hyperv.workers import number_of_workers
+
+    return number_of_workers(config.getoption, os.environ, config.getini)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take over the figures of an xdist worker, or what is left of one that died."""
     from pytest_hyperv.stash import WORKER_KEY
 
     output = getattr(node, "workeroutput", None) or {}
@@ -130,6 +155,10 @@ def pytest_testnodedown(node: Any) -> None:
         from pytest_hyperv import summary
 
         summary.take_over(node.config, output[WORKER_KEY])
+    elif error:
+        from pytest_hyperv import workers
+
+        workers.reclaim_machines(node.config, node.gateway.id)
 
 
 @pytest.hookimpl(tryfirst=True)
