@@ -67,6 +67,11 @@ class TestArtifacts:
             file.write(data)
         return target.relative_to(self._root).as_posix()
 
+    def reserve(self, machine: str, name: str) -> tuple[Path, str]:
+        """A new, empty file, for a program to fill: where it is, and as ``write`` returns it. Raises OSError."""
+        shown = self.write(machine, name, b"")
+        return self._root / shown, shown
+
     def _make(self) -> None:
         if self._made:
             return

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pytest_hyperv.artifacts import TestArtifacts
@@ -18,6 +19,8 @@ BUDGET = 6.0
 """Seconds that all the evidence of one test may take."""
 EACH = 3.0
 """Seconds that one piece of it may take."""
+GUEST_ANSWERS = 5.0
+"""Seconds after which what was asked of a guest is given up in the guest, too."""
 TEXT_LIMIT = 1024 * 1024
 """Characters kept of a text, the last ones."""
 DATA_LIMIT = 8 * 1024 * 1024
@@ -81,6 +84,15 @@ class Collector:
         if len(data) > DATA_LIMIT:
             note = ", ".join(part for part in (note, f"the first {DATA_LIMIT} bytes") if part)
         self._write(kind, name, self.redactor.data(data[:DATA_LIMIT]), note)
+
+    def keep_written(self, kind: str, name: str, write: Callable[[Path], None], note: str, seconds: float) -> None:
+        """Have ``write`` fill a file, in ``seconds``."""
+        try:
+            path, shown = self._artifacts.reserve(self._machine, name)
+            within(seconds, lambda: write(path))
+            self.exhibits.append(Exhibit(kind, shown, note))
+        except Exception as error:
+            self.skip(kind, error.message if isinstance(error, HypervError) else f"{error}")
 
     def keep_picture(self, name: str, data: bytes) -> None:
         """Write a picture as it is."""

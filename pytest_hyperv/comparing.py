@@ -1,8 +1,11 @@
-"""What a failed comparison says of a result of the guest."""
+"""What a failed comparison says of a command of the guest."""
 
 from __future__ import annotations
 
-from pytest_hyperv.guest import CommandResult
+from pytest_hyperv.guest import READ_LAST, CommandResult
+
+LONGEST = 1024 * 1024
+"""Bytes of output that are compared to find where a text comes from."""
 
 
 def explained(op: str, left: object, right: object) -> list[str] | None:
@@ -18,6 +21,23 @@ def explained(op: str, left: object, right: object) -> list[str] | None:
     for result in results:
         lines += result.explain().splitlines()
     return lines
+
+
+def origins(left: object, right: object) -> list[str]:
+    """One line for each side that is the output, as it is or stripped, of a command whose output was read last."""
+    lines = []
+    for side in (left, right):
+        results = [result for result in (each() for each in READ_LAST) if result is not None]
+        found = next((result for result in reversed(results) if isinstance(side, str) and _wrote(result, side)), None)
+        if found is not None:
+            lines.append(f"of {found!r}")
+    return list(dict.fromkeys(lines))
+
+
+def _wrote(result: CommandResult, text: str) -> bool:
+    streams = (data for data in (result.stdout_bytes, result.stderr_bytes) if len(data) <= LONGEST)
+    said = [data.decode("utf-8", "replace") for data in streams]
+    return text in said or text in [each.strip() for each in said]
 
 
 def _side(value: object) -> str:

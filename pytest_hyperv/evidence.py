@@ -7,13 +7,15 @@ import os
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pytest_hyperv.artifacts import Artifacts
 from pytest_hyperv.backends.base import GuestCrash, MachineState
-from pytest_hyperv.collecting import BUDGET, Collector
+from pytest_hyperv.collecting import BUDGET, GUEST_ANSWERS, Collector
 from pytest_hyperv.errors import HypervError
+from pytest_hyperv.guest_paths import Found, read_path
 from pytest_hyperv.loan import Loan
 from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.outcomes import TOLD
@@ -24,16 +26,23 @@ from pytest_hyperv.story import Story
 
 LAST_COMMANDS = 3
 CRASH_LIMIT = 16_000
+DUMP = 180.0
+"""Seconds that a dump of a guest's memory may take; it is asked for, and does not count as the rest does."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """The test: ``phase`` is setup or call, ``outcome`` "" when it passed, ``error`` what it failed of."""
+    """The test: ``phase`` is setup or call, ``outcome`` "" when it passed, ``error`` what it failed of.
+
+    ``paths`` are files and folders of its guests that it wants kept, ``dump``: their memory, too, when they crashed.
+    """
 
     nodeid: str
     phase: str
     outcome: str = ""
     error: str = ""
+    paths: tuple[str, ...] = ()
+    dump: bool = False
 
 
 def told_by(loan: Loan, outcome: str = "") -> Story:
@@ -78,6 +87,11 @@ def _of_machine(loan: Loan, case: Case, collector: Collector) -> Story:
     _console(vm, collector)
     if crash is not None:
         collector.keep_text("crash", "crash.log", f"{crash.kind}\n{crash.text}")
+    _inside(vm, state if crash is None else MachineState.CRASHED, case, collector)
+    if crash is not None and case.dump:
+        collector.keep_written(
+            "dump", "memory.dump", lambda target: vm.inner.dump_memory(target, DUMP), f"kind {crash.kind}", DUMP
+        )
     collector.keep_text("transcript", "transcript.log", vm.transcript.whole(collector.redactor))
     facts = _facts(loan, case, collector, state, crash)
     text = json.dumps(_redacted({**facts, "missing": collector.missing}, collector.redactor), indent=2)
@@ -117,6 +131,35 @@ def _console(vm: VirtualMachine, collector: Collector) -> None:
         collector.keep_text("console", "console.log", text[mark.length :])
     else:
         collector.keep_text("console", "console.log", text, "from before the test began, too")
+
+
+def _inside(vm: VirtualMachine, state: MachineState | None, case: Case, collector: Collector) -> None:
+    """What only a guest that lives can give: its own log, and the files that the test named."""
+    if state is not MachineState.RUNNING:
+        why = f"the machine is {state or 'out of reach'}"
+        for what in ("journal", *case.paths):
+            collector.skip(what, why)
+        return
+    since = vm.transcript.since
+    events = collector.look("journal", lambda: vm.events(since, timeout=GUEST_ANSWERS))
+    if events is not None:
+        lines = [f"{_clock(event.time)} {event.level} {event.source}: {event.text}" for event in events]
+        collector.keep_text("journal", "journal.log", "\n".join([*lines, ""]))
+    for number, path in enumerate(case.paths, 1):
+        found = collector.look(path, partial(_read, vm, path))
+        for part, (name, data, note) in enumerate(found or (), 1):
+            collector.keep_data("file", f"{number:02}-{part:02}-{name}", data, one_line(note, 300))
+
+
+def _read(vm: VirtualMachine, path: str) -> list[Found]:
+    return list(read_path(vm.inner.session, path, GUEST_ANSWERS))
+
+
+def _clock(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError, OSError):
+        return f"@{seconds}"
 
 
 def _facts(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
+from weakref import ref
 
 from pytest_hyperv.errors import CommandFailed
 from pytest_hyperv.plain_text import one_line, plain
@@ -40,11 +42,13 @@ class CommandResult:
     @property
     def stdout(self) -> str:
         """Standard output as text; what is not UTF-8 is replaced."""
+        READ_LAST.append(ref(self))
         return self.stdout_bytes.decode("utf-8", "replace")
 
     @property
     def stderr(self) -> str:
         """Standard error as text; what is not UTF-8 is replaced."""
+        READ_LAST.append(ref(self))
         return self.stderr_bytes.decode("utf-8", "replace")
 
     def __bool__(self) -> bool:
@@ -103,6 +107,10 @@ def _end(data: bytes, room: int) -> str:
     while len(repr(text)) + 3 > room and text:
         text = text[1:]
     return f"...{text!r}"
+
+
+READ_LAST: deque[ref[CommandResult]] = deque(maxlen=2)
+"""The results whose output was last read as text: where the sides of a failed comparison may come from."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from pytest_hyperv.powershell import PowerShell
 from pytest_hyperv.psrp.result import PowerShellResult
 from pytest_hyperv.recorded_process import RecordedProcess
 from pytest_hyperv.spec import Image, MachineSpec
-from pytest_hyperv.transcript import Transcript
+from pytest_hyperv.transcript import Transcript, command_line
 
 BOOT = 600.0
 SHUTDOWN = 120.0
@@ -86,6 +86,11 @@ class VirtualMachine:
         return self._machine.address
 
     @property
+    def inner(self) -> Machine:
+        """The machine as its backend gives it, for this plugin's own use."""
+        return self._machine
+
+    @property
     def crash(self) -> GuestCrash | None:
         """How the guest died since it was last started or restored; None while it lives."""
         return self._machine.crash
@@ -115,7 +120,7 @@ class VirtualMachine:
         if isinstance(argv, str):
             raise TypeError("run() takes a list of arguments; use sh() for a line of shell")
         data = input.encode() if isinstance(input, str) else input
-        with self.transcript.doing("run", _told(argv, cwd, env, data), env) as entry:
+        with self.transcript.doing("run", command_line(argv, cwd, env, data), env) as entry:
             result = self._machine.session.run(
                 argv,
                 input=data,
@@ -144,7 +149,7 @@ class VirtualMachine:
         self, argv: Sequence[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None
     ) -> GuestProcess:
         """Start a program and go on; the result has its streams, wait() and kill()."""
-        entry = self.transcript.open("spawn", _told(argv, cwd, env), env)
+        entry = self.transcript.open("spawn", command_line(argv, cwd, env), env)
         with self.transcript.noting_crash():
             process = self._machine.session.spawn(argv, cwd=cwd, env=env)
         return RecordedProcess(process, self.transcript, entry)
@@ -338,13 +343,3 @@ class VirtualMachine:
     def console_text(self) -> str:
         """What the guest said on its serial console since the machine was made."""
         return self._machine.console_text()
-
-
-def _told(
-    argv: Sequence[str], cwd: str | None = None, env: Mapping[str, str] | None = None, data: bytes | None = None
-) -> str:
-    """A command line for the transcript: names of variables without their values, input by its size."""
-    more = [f"in {cwd}"] if cwd else []
-    more += [f"with {', '.join(env)} set"] if env else []
-    more += [f"with {len(data)} bytes of input"] if data else []
-    return " ".join([f"`{shlex.join(map(str, argv))}`", *more])

@@ -22,7 +22,7 @@ class Wish:
     """What a test asked for.
 
     ``image`` is "" when it named none, and that of ``state`` when it named one; ``timeout`` in seconds is what its
-    commands may take.
+    commands may take; ``evidence`` are paths in the guest that are kept when it fails.
     """
 
     spec: MachineSpec
@@ -32,6 +32,7 @@ class Wish:
     image: str = ""
     backend: str = ""
     state: State | None = None
+    evidence: tuple[str, ...] = ()
 
     @property
     def kind(self) -> tuple[str, MachineSpec, State | None]:
@@ -128,6 +129,18 @@ def _tags(value: object) -> frozenset[str]:
     return frozenset(words)
 
 
+def _paths(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{value!r} is no list of paths in the guest")
+    return tuple(map(_path, value))
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"{value!r} is no path in the guest")
+    return value
+
+
 def _range(value: object) -> tuple[int, int]:
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise ValueError(f"{value!r} is no pair (minimum, maximum)")
@@ -154,6 +167,7 @@ WISH_ARGUMENTS: dict[str, Callable[[object], Any]] = {
     "reset": _one_of(*get_args(Reset)),
     "timeout": _seconds,
     "backend": _one_of(*BACKENDS),
+    "evidence": _paths,
 }
 MINIMUMS: dict[str, Callable[[object], Any]] = {
     "memory": parse_size,

@@ -14,7 +14,7 @@ HOST_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 MARKERS = {
     "hyperv": "hyperv(image=, memory=, dynamic_memory=, cpus=, generation=, secure_boot=, tpm=, nested=, network=, "
-    "checkpoints=, state=, reset=, timeout=, backend=): the machine that the test gets",
+    "checkpoints=, state=, reset=, timeout=, backend=, evidence=): the machine that the test gets",
     "nested_virtualization": "nested_virtualization: the machine must be able to run machines; skipped where it cannot",
     "hyperv_requires": "hyperv_requires(*capabilities, memory=, cpus=, disk=, os=, host=, tags=): what the host must "
     "have",

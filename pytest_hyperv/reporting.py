@@ -67,8 +67,18 @@ def _tell(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRep
         report.longrepr = plain(f"{type(error).__name__}: {error}")
 
 
-def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """A result of the guest that is compared with something explains itself."""
-    from pytest_hyperv.comparing import explained
+@pytest.hookimpl(wrapper=True)
+def pytest_assertrepr_compare(
+    op: str, left: object, right: object
+) -> Generator[None, list[list[str] | None], list[list[str] | None]]:
+    """A result of the guest that is compared explains itself; of its output it is said which command wrote it."""
+    from pytest_hyperv.comparing import explained, origins
 
-    return explained(op, left, right)
+    others = yield
+    own = explained(op, left, right)
+    if own is not None:
+        return [own, *others]
+    for lines in filter(None, others):
+        lines[1:1] = origins(left, right)
+        break
+    return others

@@ -5,9 +5,10 @@ What is kept is bounded in each command and in all, however much a guest says.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -111,7 +112,10 @@ class Entry:
 
 
 class Transcript:
-    """The things done since ``begin``. With ``kept`` False nothing is remembered but whether a crash was told."""
+    """The things done since ``begin``; ``since`` is when that was, in seconds since 1970.
+
+    With ``kept`` False nothing is remembered but whether a crash was told.
+    """
 
     def __init__(self, *, kept: bool = True) -> None:
         self._kept = kept
@@ -120,7 +124,7 @@ class Transcript:
     def begin(self, console: str = "") -> None:
         """A test begins: forget the one before. ``console`` is what the machine's console said until now."""
         self.console_before = ConsoleMark.of(console)
-        self._began = time.monotonic()
+        self._began, self.since = time.monotonic(), time.time()
         self._entries: deque[Entry] = deque(maxlen=ENTRIES)
         self._count = 0
         self.crash_told = False
@@ -228,3 +232,13 @@ def _block(entry: Entry, redactor: Redactor) -> str:
             lines.append(f"{name} ({ends.size} bytes):")
             lines += [f"  | {line}" for line in plain(ends.text(redactor)).split("\n")]
     return "\n".join(lines) + "\n"
+
+
+def command_line(
+    argv: Sequence[str], cwd: str | None = None, env: Mapping[str, str] | None = None, data: bytes | None = None
+) -> str:
+    """A command line for the transcript: names of variables without their values, input by its size."""
+    more = [f"in {cwd}"] if cwd else []
+    more += [f"with {', '.join(env)} set"] if env else []
+    more += [f"with {len(data)} bytes of input"] if data else []
+    return " ".join([f"`{shlex.join(map(str, argv))}`", *more])

@@ -14,7 +14,7 @@ from pytest_hyperv.evidence import Case
 from pytest_hyperv.html_extras import add_extras
 from pytest_hyperv.outcomes import TOLD, outcome_of
 from pytest_hyperv.plain_text import one_line
-from pytest_hyperv.stash import HOST_FAILED, LOANS, SETTINGS
+from pytest_hyperv.stash import HOST_FAILED, LOANS, SETTINGS, WISH
 from pytest_hyperv.story import ATTRIBUTE, Story
 
 SECTION = "hyperv evidence"
@@ -38,7 +38,8 @@ def add_story(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Tes
     stories = [evidence.told_by(loan, outcome) for loan in loans]
     wanted = config.stash[SETTINGS].evidence
     if loans and (wanted == "always" or (wanted == "failed" and report.failed)) and not report.skipped:
-        case = Case(item.nodeid, report.when or "", outcome, error)
+        paths, dump = item.stash[WISH].evidence, config.stash[SETTINGS].dump
+        case = Case(item.nodeid, report.when or "", outcome, error, paths, dump)
         stories = evidence.take(loans, case, _artifacts(config))
     root = config.stash[SETTINGS].artifacts
     _add_properties(item, report, _properties(stories, outcome, root))

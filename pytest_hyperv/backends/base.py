@@ -169,6 +169,10 @@ class Machine(Protocol):
         """What the serial console said since this machine was made."""
         ...
 
+    def dump_memory(self, target: Path, timeout: float) -> None:
+        """The guest's memory into the file ``target``. Raises CapabilityMissing, MachineError."""
+        ...
+
     def discard(self) -> None:
         """End the machine and remove everything of it; idempotent."""
         ...

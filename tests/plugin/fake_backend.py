@@ -3,7 +3,8 @@
 They are in the ledger, as machines of real backends are.
 
 ``fake.json`` in the cache scripts it (see Script) and it writes what it does into ``journal.jsonl`` there, one event a
-line, from every process of a run. The guest command ``die`` is its kernel panic.
+line, from every process of a run. The guest command ``die`` is its kernel panic, ``hang`` the last thing it answers.
+What the files console, screen and journal in the guest's folder hold is what it shows of itself.
 
 PYTEST_DONT_REWRITE: this process has it already when the runs in it load it as a plugin.
 """
@@ -110,6 +111,12 @@ class FakeSession(LocalSession):
         if list(argv) == ["die"]:
             self._machine.crash = GuestCrash("panic", "Kernel panic - not syncing: asked to", time.time())
             self.abort(errors.GuestCrashed("the guest died: asked to", machine=self._machine.name, kind="panic"))
+        if list(argv) == ["hang"]:
+            self._machine.hangs = True
+            return CommandResult(("hang",), 0, b"", b"", 0.0)
+        self._machine.answer()
+        if argv[0] == "journalctl":
+            return CommandResult(tuple(argv), 0, self._machine.shown("journal"), b"", 0.0)
         self._machine.strike("run")
         assert input is None or isinstance(input, bytes)
         return super().run(
@@ -129,6 +136,7 @@ class FakeMachine:
         self.state = MachineState.RUNNING
         self.crash: GuestCrash | None = None
         self.session = FakeSession(self)
+        self.hangs, self._gone = False, threading.Event()
         self.address = ""
         self.current = ""
         self._points: list[Checkpoint] = []
@@ -201,17 +209,35 @@ class FakeMachine:
         """All points, oldest first."""
         return tuple(self._points)
 
+    def answer(self) -> None:
+        """Come back, unless the machine hangs: then it does when it is gone."""
+        if self.hangs:
+            self._gone.wait()
+            raise errors.SessionLost(f"{self.name} is gone")
+
+    def shown(self, name: str) -> bytes:
+        """What the guest's file of that name holds."""
+        path = self.folder / name
+        return path.read_bytes() if path.is_file() else b""
+
     def screenshot(self) -> bytes:
         """The first bytes of every PNG file."""
-        return b"\x89PNG\r\n\x1a\n"
+        self.answer()
+        return self.shown("screen") or b"\x89PNG\r\n\x1a\n"
 
     def console_text(self) -> str:
-        """Its last words, if any."""
-        return self.crash.text if self.crash else ""
+        """What it said, and its last words, if any."""
+        self.answer()
+        return self.shown("console").decode("utf-8", "replace") + (self.crash.text if self.crash else "")
+
+    def dump_memory(self, target: Path, timeout: float) -> None:  # noqa: ARG002 - it takes no time
+        """A memory of eight bytes."""
+        target.write_bytes(b"KDUMP   ")
 
     def discard(self) -> None:
         """Remove the folder."""
         self._journal.note("discard", self.name)
+        self._gone.set()
         self._ledger.close(self._record)
 
 

@@ -57,7 +57,7 @@ def test_a_failed_test_leaves_what_its_machine_showed(bed: Bed, options: list[st
     found = folders(bed)
     assert sorted(found) == ["test_asserts", "test_dies"]
     names = {"console.log", "facts.json", "screen.png", "transcript.log"}
-    assert {path.name for path in found["test_asserts"].iterdir()} == names
+    assert {path.name for path in found["test_asserts"].iterdir()} == names | {"journal.log"}
     assert {path.name for path in found["test_dies"].iterdir()} == names | {"crash.log"}
     transcript = (found["test_asserts"] / "transcript.log").read_text()
     assert "run `echo 'said before'`\n=> returned 0 after " in transcript
@@ -82,6 +82,152 @@ def test_a_failed_test_leaves_what_its_machine_showed(bed: Bed, options: list[st
     )
     result.stdout.fnmatch_lines(["crash: Kernel panic - not syncing: asked to"])
     result.stdout.fnmatch_lines(["FAILED test_it.py::test_dies - [[]guest crash[]]*"])
+
+
+def test_what_only_a_living_guest_tells_is_there_too(bed: Bed) -> None:
+    bed.suite(
+        r"""
+        import json
+
+        @hyperv(evidence=["app.log", "missing", "logs", "/dev/zero"])
+        def test_it(hyperv_vm):
+            entry = {"__REALTIME_TIMESTAMP": "1000000", "MESSAGE": "out of luck", "SYSLOG_IDENTIFIER": "app"}
+            hyperv_vm.write_text("journal", json.dumps(entry))
+            hyperv_vm.write_text("app.log", "the application's own words")
+            hyperv_vm.write_text("logs/deep/one.py", "import os")
+            assert 0
+        """
+    )
+    result = bed.run()
+    (folder,) = folders(bed).values()
+    assert (folder / "journal.log").read_text() == "1970-01-01T00:00:01.000+00:00 information app: out of luck\n"
+    assert (folder / "01-01-app.log").read_text() == "the application's own words"
+    assert (folder / "03-01-logs-one.py.data").read_text() == "import os"
+    result.stdout.fnmatch_lines(["no missing: missing does not exist in the guest"])
+    result.stdout.fnmatch_lines(["no /dev/zero: /dev/zero is neither a file nor a folder"])
+
+
+def test_a_dump_is_taken_of_a_crashed_guest_when_it_is_asked_for(bed: Bed) -> None:
+    bed.suite("def test_dies(hyperv_vm): hyperv_vm.run(['die'])\ndef test_fails(hyperv_vm): assert 0")
+    bed.run("--hyperv-dump")
+    found = folders(bed)
+    assert (found["test_dies"] / "memory.dump").read_bytes() == b"KDUMP   "
+    assert not (found["test_fails"] / "memory.dump").exists()
+    bed.run()
+    assert not (folders(bed)["test_dies"] / "memory.dump").exists()
+
+
+def test_a_guest_that_hangs_holds_nothing_up_and_the_rest_is_kept(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_hyperv.collecting.EACH", 0.2)
+    bed.suite(
+        """
+        @hyperv(evidence=["app.log"])
+        def test_it(hyperv_vm):
+            hyperv_vm.run(["hang"])
+            assert 0
+        """
+    )
+    result = bed.run()
+    result.assert_outcomes(failed=1)
+    (folder,) = folders(bed).values()
+    assert {path.name for path in folder.iterdir()} == {"facts.json", "transcript.log"}
+    missing = json.loads((folder / "facts.json").read_text())["missing"]
+    assert [what.partition(":")[0] for what in missing] == ["screenshot", "console", "journal", "app.log"]
+    assert bed.left() == []
+
+
+def test_evidence_that_goes_wrong_leaves_the_failure_as_it_was(bed: Bed) -> None:
+    (bed.path / "hyperv-artifacts").write_text("a file is in the way")
+    bed.suite("def test_it(hyperv_vm): assert 1 == 2")
+    result = bed.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["no facts: facts.json could not be*", "FAILED test_it.py::test_it - assert 1 == 2"])
+
+
+def test_each_test_with_a_shared_machine_tells_of_its_own_time(bed: Bed) -> None:
+    bed.suite(
+        """
+        pytestmark = hyperv(reset="module")
+
+        def test_first(hyperv_vm):
+            hyperv_vm.write_text("console", "said in the first\\n")
+            hyperv_vm.run(["echo", "one"])
+
+        def test_second(hyperv_vm, hyperv_vm_factory):
+            hyperv_vm.sh("echo said in the second >>console")
+            hyperv_vm_factory(2)
+            assert 0
+        """
+    )
+    bed.run().assert_outcomes(passed=1, failed=1)
+    found = list((bed.path / "hyperv-artifacts").glob("*test_second*/*"))
+    assert len(found) == 3
+    (shared,) = [path for path in found if (path / "console.log").read_text()]
+    assert (shared / "console.log").read_text() == "said in the second\n"
+    assert "one" not in (shared / "transcript.log").read_text()
+
+
+def test_secrets_are_in_nothing_that_is_kept(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOY_TOKEN", "tok-5f2b9c")
+    bed.suite(
+        """
+        from pytest_hyperv.psrp.secret import Secret
+        HELD = Secret("held-pa55word")
+
+        @hyperv(evidence=["conf"])
+        def test_it(hyperv_vm):
+            hyperv_vm.write_text("console", "token tok-5f2b9c, logged in with held-pa55word")
+            hyperv_vm.write_text("conf", "token=tok-5f2b9c")
+            variables = {"APP_PASSWORD": "s3cr3t-env"}
+            hyperv_vm.run(["sh", "-c", "echo $APP_PASSWORD; cat"], env=variables, input="from-stdin")
+            hyperv_vm.checkpoint("tok-5f2b9c")
+            hyperv_vm.run(["sh", "-c", "die held-pa55word"]).check()
+        """
+    )
+    bed.run()
+    kept = b"".join(path.read_bytes() for path in (bed.path / "hyperv-artifacts").rglob("*") if path.is_file())
+    for secret in (b"tok-5f2b9c", b"held-pa55word", b"s3cr3t-env"):
+        assert secret not in kept
+    assert b"with APP_PASSWORD set with 10 bytes of input" in kept
+    assert b"token=**********" in kept
+
+
+HOSTILE = r"""
+    import random
+
+    @hyperv(evidence=["../../escaped", "/etc/hostname", "-rf", "\x1b[2J\n", "conftest.py", "link", "tree"])
+    def test_it(hyperv_vm):
+        noise = random.Random(7).randbytes(300_000) + b"\x1b[2J\x1b]0;owned\x07\x9b31m\xff\xfe\x00"
+        for name in ("console", "screen", "noise", "-rf", "\x1b[2J\n", "conftest.py"):
+            hyperv_vm.write_bytes(name, noise)
+        hyperv_vm.write_bytes("journal", noise + b'\n{"MESSAGE": "\\u001b[2Jowned", "__REALTIME_TIMESTAMP": "1"}')
+        hyperv_vm.sh("ln -s /etc/passwd link; mkdir -p tree/a; ln -s / tree/up; mkfifo tree/fifo; cp noise tree/a/x.py")
+        hyperv_vm.run(["cat", "noise"])
+        hyperv_vm.run(["printf", "\033[2J\033]0;owned\007%s", "\x1b[31m"])
+        assert hyperv_vm.run(["sh", "-c", "cat noise >&2; exit 1"]).check()
+"""
+
+
+def test_a_hostile_guest_writes_nowhere_else_and_commands_no_terminal(bed: Bed) -> None:
+    bed.suite(HOSTILE)
+    result = bed.run_apart("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=1)
+    ours = ("hyperv-artifacts", "__pycache__", "test_it.py", "runpytest-0", "runpytest-current", "stdout", "stderr")
+    assert {path.name for path in bed.path.iterdir()} <= set(ours)
+    kept = list((bed.path / "hyperv-artifacts").rglob("*"))
+    assert all(not path.is_symlink() and (path.is_dir() or path.is_file()) for path in kept)
+    for path in kept:
+        if path.suffix == ".log" and not path.name[:2].isdigit():
+            assert not {each for each in path.read_text("utf-8") if ord(each) < 32 and each not in "\n\t"}, path
+    assert not {each for each in result.stdout.str() if ord(each) < 32 and each not in "\n\t"}
+    assert "owned" in result.stdout.str()
+
+
+def test_the_next_run_collects_nothing_of_the_evidence(bed: Bed) -> None:
+    bed.suite(HOSTILE)
+    bed.run_apart()
+    result = bed.run_apart("--collect-only", "-q", "hyperv-artifacts", "--doctest-glob=*.txt")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def test_the_evidence_is_for_this_user_alone(bed: Bed) -> None:

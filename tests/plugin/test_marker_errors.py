@@ -12,7 +12,7 @@ WRONG = {
     "hyperv(memmory='1GiB')": [
         "hyperv: unknown argument 'memmory' (did you mean 'memory'?)",
         "Hint: allowed: image, memory, dynamic_memory, cpus, generation, secure_boot, tpm, nested, network, "
-        "checkpoints, state, reset, timeout, backend.",
+        "checkpoints, state, reset, timeout, backend, evidence.",
     ],
     "hyperv(colour='red')": ["hyperv: unknown argument 'colour'", "Hint: allowed: image, memory,"],
     "hyperv('debian-12')": ["hyperv: arguments go by name, 'debian-12' has none", "Hint: allowed: image,"],
@@ -37,6 +37,8 @@ WRONG = {
     "hyperv(timeout=float('nan'))": ["hyperv: timeout=nan is no number of seconds"],
     "hyperv(timeout=float('inf'))": ["hyperv: timeout=inf is no number of seconds"],
     "hyperv(backend='vmware')": ["hyperv: backend='vmware' is none of 'auto', 'hyperv', 'qemu'"],
+    "hyperv(evidence='/var/log')": ["hyperv: evidence='/var/log' is no list of paths in the guest"],
+    "hyperv(evidence=['/var/log', 3])": ["hyperv: evidence=3 is no path in the guest"],
     "hyperv(image='')": ["hyperv: image='' is no name"],
     "hyperv(dynamic_memory='1GiB')": ["hyperv: dynamic_memory='1GiB' is no pair (minimum, maximum)"],
     "hyperv(dynamic_memory=('2GiB', '1GiB'))": ["the minimum is above the maximum"],

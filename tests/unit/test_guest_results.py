@@ -59,3 +59,30 @@ def test_any_bytes_explain_themselves(stdout: bytes, stderr: bytes, argv: list[s
     assert repr(bad).startswith("<`")
     with pytest.raises(CommandFailed, match="returned 1"):
         bad.check()
+
+
+@given(stdout=st.binary(max_size=500), stderr=st.binary(max_size=500), argv=st.lists(st.text(), min_size=1, max_size=9))
+def test_its_repr_is_short_enough_for_pytest_to_leave_it_whole_and_in_one_line(
+    stdout: bytes, stderr: bytes, argv: list[str]
+) -> None:
+    shown = repr(result(1, stdout, stderr, tuple(argv)))
+    assert len(shown) <= 240
+    assert "\n" not in shown
+
+
+@given(stdout=st.binary(max_size=300))
+def test_what_it_explains_commands_no_terminal(stdout: bytes) -> None:
+    told = result(1, stdout + b"\x1b[2J\x9b\x07", b"\x1b]0;x\x07").explain()
+    assert not {each for each in told if ord(each) < 32 and each not in "\n\t"}
+
+
+def test_output_without_end_is_explained_without_reading_all_of_it() -> None:
+    import tracemalloc
+
+    big = result(1, b"x" * 40_000_000)
+    tracemalloc.start()
+    assert "stdout (its end):" in big.explain()
+    assert "stdout ...'" in repr(big)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from uuid import UUID
 
 from pytest_hyperv.backends.base import Checkpoint, GuestCrash, MachineState, PowerShellSession
@@ -16,7 +17,7 @@ from pytest_hyperv.backends.hyperv.points import Points
 from pytest_hyperv.backends.hyperv.power import Power
 from pytest_hyperv.backends.hyperv.removal import remove_machine, settled
 from pytest_hyperv.backends.hyperv.saved_state import SavedState
-from pytest_hyperv.errors import CmdletError, CopyError, MachineStateError, SessionLost
+from pytest_hyperv.errors import CapabilityMissing, CmdletError, CopyError, MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.spec import MachineSpec
@@ -268,6 +269,13 @@ class HypervMachine:
     def console_text(self) -> str:
         """What the serial port said since the machine was made; of Windows guests, since this was first asked for."""
         return self._console.text()
+
+    def dump_memory(self, target: Path, timeout: float) -> None:  # noqa: ARG002 - there is no way
+        """Hyper-V has no cmdlet that reads a guest's memory from outside."""
+        raise CapabilityMissing(
+            "Hyper-V does not give out the memory of a guest",
+            hint=r'have the guest write its own, and fetch it: evidence=[r"C:\Windows\MEMORY.DMP"].',
+        )
 
     def give_disk_away(self) -> None:
         """Seal the disk of a machine that is off, and let it outlive the machine."""

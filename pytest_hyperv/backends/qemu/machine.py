@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_hyperv.backends.base import Checkpoint, GuestCrash, MachineState
 from pytest_hyperv.backends.qemu import bundle as bundles
-from pytest_hyperv.backends.qemu import console, migration, overlay, saving, tpm
+from pytest_hyperv.backends.qemu import console, migration, overlay, saving, seen, tpm
 from pytest_hyperv.backends.qemu.blueprint import Blueprint
 from pytest_hyperv.backends.qemu.bundle import Bundle, Inside
 from pytest_hyperv.backends.qemu.checkpoints import CheckpointStore
@@ -302,12 +302,11 @@ class QemuMachine:
 
     def screenshot(self) -> bytes:
         """The screen as a PNG file."""
-        life = self._living()
-        target = self._folder / "screen.png"
-        life.monitor.execute("screendump", filename=str(target), format="png")
-        picture = target.read_bytes()
-        target.unlink()
-        return picture
+        return seen.screenshot(self._living().monitor, self._folder)
+
+    def dump_memory(self, target: Path, timeout: float) -> None:
+        """The guest's memory into ``target``."""
+        seen.dump_memory(self._living().monitor, target, timeout)
 
     def console_text(self) -> str:
         """What the serial console said since the machine was made."""
