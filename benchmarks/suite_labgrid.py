@@ -5,6 +5,7 @@ labgrid is installed into an environment of its own, which goes with the benchma
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -76,6 +77,7 @@ class LabgridGuest:
                 stdout=subprocess.PIPE,
                 text=True,
                 cwd=self._folder,
+                env=os.environ | {"TMPDIR": str(self._folder)},
                 start_new_session=True,
             )
         except BaseException:

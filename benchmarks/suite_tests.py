@@ -43,8 +43,14 @@ pytestmark = pytest.mark.hyperv(state={state})
 def test_{state}(hyperv_vm, number):
     assert not hyperv_vm.run(["test", "-e", "/root/dirt"])
     hyperv_vm.write_text("/root/dirt", f"of test {{number}}")
+    assert hyperv_vm.read_text("/root/dirt") == f"of test {{number}}"
+    hyperv_vm.run(["mkdir", "/root/work"]).check()
+    hyperv_vm.run(["cp", "/root/dirt", "/root/work/dirt"]).check()
+    assert hyperv_vm.run(["cmp", "/root/dirt", "/root/work/dirt"])
+    assert "root" in hyperv_vm.run(["id"]).stdout
     {look}
 """
+"""Eight calls into the guest, none of which waits for anything."""
 LOOKS = {
     "tools": 'assert hyperv_vm.run(["/usr/local/bin/answer"]).stdout == "42\\n"',
     "service": 'assert hyperv_vm.sh("kill -0 $(cat /run/service.pid)")',

@@ -229,7 +229,7 @@ class QemuMachine:
     def save_as_state(self, folder: Path) -> None:
         """End this running machine and leave it, memory and disk, as a bundle in the empty ``folder``."""
         life = self._living()
-        life.session(REOPEN)
+        saving.quieten(life.session(REOPEN), self._blueprint.os_family)
         life.pause()
         inside = life.inside
         ram = self._folder / bundles.RAM
