@@ -12,7 +12,8 @@ class Figures:
     """Counts, and seconds that tests waited.
 
     ``where`` names backends and what they run on, ``images`` the images used, ``failures`` what could not be
-    ended. ``states`` are the uses of states, each as a mapping.
+    ended. ``states`` are the uses of states, each as a mapping. ``reopened`` has a line for each session that was saved
+    with a state, did not answer and was opened anew.
     """
 
     machines: int = 0
@@ -23,6 +24,7 @@ class Figures:
     images: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
+    reopened: list[str] = field(default_factory=list)
 
     def add(self, other: Figures) -> None:
         """Take in the figures of another process."""
@@ -34,6 +36,7 @@ class Figures:
         self.images = sorted({*self.images, *other.images})
         self.failures = sorted({*self.failures, *other.failures})
         self.states += other.states
+        self.reopened += other.reopened
 
     def to_data(self) -> Mapping[str, Any]:
         """As it travels to the controller, whose ``Figures(**data)`` it becomes."""

@@ -26,7 +26,7 @@ from pytest_hyperv.loan import Loan
 from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.markers import Wish
 from pytest_hyperv.placement import Placement, Site
-from pytest_hyperv.pool import Kind, Pool
+from pytest_hyperv.pool import Kind, Pool, reopened_words
 from pytest_hyperv.stash import CANNOT, NONE_CAN, RUN, SETTINGS, TIMELINE
 from pytest_hyperv.states.record import StateRecord, sweep
 from pytest_hyperv.states.shelf import Shelf
@@ -218,13 +218,19 @@ class Lab:
                     timeout=wish.timeout,
                     transcript=Transcript(kept=self.settings.evidence != "never"),
                 ),
-                partial(site.pool.release, machine, more_to_come=more_to_come),
+                partial(self._take_back, site.pool, machine, state or image.name, more_to_come),
                 state,
                 host=site.host.name,
                 host_failed=partial(placement.lost, site),
             )
             for machine in machines
         ]
+
+    def _take_back(self, pool: Pool, machine: Machine, state: str, more_to_come: bool) -> None:
+        reopened = tuple(machine.reopened)
+        pool.release(machine, more_to_come=more_to_come)
+        for why in reopened:
+            self._warn(reopened_words(state, why))
 
     def prepare(self, wish: Wish) -> None:
         """Have the state that ``wish`` starts from in the cache, for tests to come."""
@@ -248,6 +254,7 @@ class Lab:
                         where,
                         sorted(tally.images),
                         states=[asdict(use) for use in pool.states.uses.all()],
+                        reopened=list(tally.reopened),
                     )
                 )
         return total

@@ -26,13 +26,15 @@ from pytest_hyperv.timeline import Timeline
 class Tally:
     """What the pool did, for the summary.
 
-    ``waited`` is the seconds that tests waited for ``made`` machines.
+    ``waited`` is the seconds that tests waited for ``made`` machines. ``reopened`` has a line for each session that was
+    saved with a state, did not answer and was opened anew.
     """
 
     made: int = 0
     from_spare: int = 0
     waited: float = 0.0
     images: set[str] = field(default_factory=set)
+    reopened: list[str] = field(default_factory=list)
 
 
 SPARE = "spare"
@@ -44,6 +46,11 @@ class Kind(NamedTuple):
 
     spec: MachineSpec
     state: State | None = None
+
+
+def reopened_words(state: str, why: str) -> str:
+    """That a session of ``state`` was opened anew, and ``why``, for people."""
+    return f"a session of state {state} did not answer, reopened: {why}"
 
 
 class Held(NamedTuple):
@@ -181,6 +188,8 @@ class Pool:
             machine.discard()
         with self._lock:
             held = self._held.pop(machine)
+            name = held.kind.state.name if held.kind.state else held.kind.spec.image
+            self.tally.reopened += [reopened_words(name, why) for why in machine.reopened]
         self._admission.give_back(held.lease)
 
     def _hand_over(self, machine: Machine, purpose: str, *, spare: bool = False) -> None:

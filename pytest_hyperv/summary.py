@@ -61,6 +61,8 @@ def lines(figures: Figures, skips: Sequence[str]) -> Iterator[str]:
         yield f"hyperv: ERROR at the end of the run: {failure}"
     if figures.machines:
         yield f"hyperv: {'; '.join(figures.where)}: {', '.join(_made(figures))}"
+    for told, count in Counter(figures.reopened).most_common():
+        yield f"hyperv: WARNING: {_counted(count, 'time')}: {told}"
     counts = Counter(skips)
     if counts:
         yield f"hyperv: {_counted(counts.total(), 'test')} skipped, for this host cannot:"

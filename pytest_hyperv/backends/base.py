@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -98,6 +98,11 @@ class Machine(Protocol):
     @property
     def powershell(self) -> PowerShellSession:
         """The open PowerShell session in the guest. Raises GuestError when the guest has none."""
+        ...
+
+    @property
+    def reopened(self) -> Sequence[str]:
+        """Why sessions were opened anew that were saved with the machine and did not answer, one line for each."""
         ...
 
     def why(self, lost: SessionLost) -> Exception:

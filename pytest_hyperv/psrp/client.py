@@ -141,6 +141,17 @@ class Session:
             raise error.cmdlet_error(error.activity if one_of_several and error.activity else result.title, self.host)
         return result
 
+    def verify(self, timeout: float) -> None:
+        """Ask for a sign of life: how many runspaces are free (MS-PSRP 2.2.2.11). Raises SessionLost."""
+        connection, deadline = self._connection, Deadline(timeout)
+        try:
+            groups = connection.prepare(lambda pool: pool.get_available_runspaces())
+            connection.send_groups(connection.session, groups, deadline)
+            self._await_event(psrpcore.GetRunspaceAvailabilityEvent, deadline)
+        except DeadlinePassed:
+            connection.kill(SessionLost(f"{connection.pipe.name} did not answer in {timeout:g} s"))
+            raise connection.error() from None
+
     def exchange_key(self, timeout: float = CALL_TIMEOUT) -> None:
         """Agree on the session key (MS-PSRP 2.2.2.3).
 

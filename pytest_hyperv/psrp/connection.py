@@ -125,7 +125,7 @@ class Connection:
         route = self._routes[guid] = Route(guid)
         return route
 
-    def prepare(self, change: Callable[[psrpcore.ClientRunspacePool], None]) -> Groups:
+    def prepare(self, change: Callable[[psrpcore.ClientRunspacePool], object]) -> Groups:
         """Let ``change`` queue messages in the pool and take them out as the payloads of Data packets."""
         with self._core:
             change(self.pool)

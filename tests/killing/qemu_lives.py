@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_hyperv import VirtualMachine, hyperv_state
+from pytest_hyperv.backends.base import Machine
 from pytest_hyperv.backends.qemu.backend import QemuBackend
 from pytest_hyperv.backends.qemu.guest_connection import Connection
 from pytest_hyperv.backends.qemu.guest_wire import Kind
@@ -69,20 +70,16 @@ class QemuBench:
         """Clone, checkpoint with and without memory, restore, delete a checkpoint, discard."""
         watch_requests(steps)
         store = self.store(self.backend())
-        with steps.operation("clone"):
-            machine = store.clone(self.image, self.spec, "a run that dies", Silent())
         try:
-            with steps.operation("checkpoint"):
-                point = machine.checkpoint("point", memory=True)
-            with steps.operation("checkpoint of the disk"):
-                machine.checkpoint("disk", memory=False)
-            with steps.operation("restore"):
-                machine.restore(point)
-            with steps.operation("delete a checkpoint"):
-                machine.delete_checkpoint(point)
+            with steps.operation("clone"):
+                machine = store.clone(self.image, self.spec, "a run that dies", Silent())
+            try:
+                _use(machine, steps)
+            finally:
+                with steps.operation("discard"):
+                    machine.discard()
         finally:
-            with steps.operation("discard"):
-                machine.discard()
+            with steps.operation("leave the states"):
                 store.close()
 
     def stay(self, told: Callable[[], None]) -> None:
@@ -145,6 +142,17 @@ class BootBench(QemuBench):
         told()
         assert record in ledger.records()
         ledger.close(record)
+
+
+def _use(machine: Machine, steps: Steps) -> None:
+    with steps.operation("checkpoint"):
+        point = machine.checkpoint("point", memory=True)
+    with steps.operation("checkpoint of the disk"):
+        machine.checkpoint("disk", memory=False)
+    with steps.operation("restore"):
+        machine.restore(point)
+    with steps.operation("delete a checkpoint"):
+        machine.delete_checkpoint(point)
 
 
 def ensure_base(shared: Path, spec: MachineSpec) -> None:

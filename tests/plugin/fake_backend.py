@@ -159,6 +159,11 @@ class FakeMachine:
         """There is none."""
         raise errors.GuestError("this guest has no PowerShell")
 
+    @property
+    def reopened(self) -> tuple[str, ...]:
+        """What the variable says."""
+        return tuple(filter(None, [os.environ.get("FAKE_REOPENED")]))
+
     def why(self, lost: errors.SessionLost) -> Exception:
         """Sessions of this backend end for their own reasons."""
         return lost

@@ -36,6 +36,18 @@ def test_one_machine_is_told_in_the_singular(bed: Bed) -> None:
     assert line.endswith(" each), 0 from a warm spare, 1 state built")
 
 
+def test_a_session_that_was_opened_anew_is_warned_of_and_told_at_the_end(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_REOPENED", "it was silent")
+    bed.suite("@pytest.mark.parametrize('n', range(2))\ndef test_it(hyperv_vm, n): pass")
+    result = bed.run("--hyperv-spares=0")
+    result.assert_outcomes(passed=2, warnings=2)
+    told = "a session of state debian-12 did not answer, reopened: it was silent"
+    assert summary(result)[1:] == [f"hyperv: WARNING: 2 times: {told}"]
+    result.stdout.fnmatch_lines([f"*PytestWarning: {told}"])
+
+
 @needs_xdist
 def test_the_figures_of_all_workers_are_added_up_and_told_once(bed: Bed) -> None:
     bed.suite(EIGHT)

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 import pytest
 
 from pytest_hyperv import PowerShell, VirtualMachine
+from pytest_hyperv.backends.qemu import guest_powershell
 from pytest_hyperv.backends.qemu.guest_powershell import UNIT
 from pytest_hyperv.backends.qemu.machine import QemuMachine
 from pytest_hyperv.errors import CommandFailed, GuestCrashed, GuestError, SessionLost
@@ -81,6 +82,16 @@ def test_twenty_clones_of_one_state_adopt_its_session_and_each_answers(
         assert given == [f"known to clone {number} alone" for number in range(CLONES)]
         assert vms[-1].ps(vocabulary.SECRET_BACK, "and back").one == Secret("and back")
         assert len({served_by(vm) for vm in vms}) == 1, "something was started in a clone"
+
+
+def test_a_session_that_does_not_answer_in_a_clone_is_opened_anew_once_and_told(
+    machine: QemuMachine, hyperv_vm: VirtualMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guest_powershell, "ANSWER", 3.0)
+    hyperv_vm.run(["systemctl", "kill", "--kill-whom=main", "--signal=STOP", UNIT]).check()
+    assert hyperv_vm.ps(vocabulary.ECHO, "heard").one == "heard"
+    assert hyperv_vm.ps(vocabulary.KEPT).output == [None], "the same session answers, so this test shows nothing"
+    assert machine.reopened == ["PowerShell did not answer in 3 s"]
 
 
 def test_scripts_and_cmdlets_run_in_the_guest_with_values_as_arguments(

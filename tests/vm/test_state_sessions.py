@@ -5,13 +5,20 @@ The project's PSRP peer plays ``pwsh`` in the guest.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_hyperv import VirtualMachine, hyperv_state
+from pytest_hyperv.backends.qemu import guest_server, road
+from pytest_hyperv.backends.qemu.backend import QemuBackend
+from pytest_hyperv.backends.qemu.guest_install import UNIT as SERVER
+from pytest_hyperv.backends.qemu.machine import QemuMachine
+from pytest_hyperv.errors import CommandTimeout, StateError
 from pytest_hyperv.lab import lab_of
+from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.spec import MachineSpec
 from pytest_hyperv.states.store import StateStore
 from tests.psrp.guest_peer import CALL, IMAGE, KEPT, NothingToFetch, PeerBackend, PeerMachines
@@ -60,3 +67,64 @@ def test_the_session_goes_through_two_recipes_whether_they_use_it_or_not(
         clone.discard()
         states.close()
     assert states.built == 2
+
+
+STOPPED = "systemctl kill --kill-whom=main --signal=STOP"
+STOPPING = 5.0
+"""Seconds the guest certainly needs no more than for that."""
+
+
+def stop_in(machine: QemuMachine, *units: str) -> None:
+    """Have services in the guest do nothing any more, the one that would say so last."""
+    with pytest.raises(CommandTimeout):
+        machine.session.run(["sh", "-c", "; ".join(f"{STOPPED} {unit}" for unit in units)], timeout=STOPPING)
+
+
+@pytest.fixture
+def saved(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., tuple[QemuBackend, Path]]]:
+    """Saves a state in which services of the guest are stopped."""
+    lab = lab_of(request.config)
+    image = lab.images.get(IMAGE)
+    store = lab.pool("qemu").states
+    backend = QemuBackend(lab.cache)
+
+    def save(*units: str) -> tuple[QemuBackend, Path]:
+        folder = tmp_path / "state"
+        folder.mkdir()
+        machine = backend.clone(store.ensure(image, MachineSpec(), lab.progress), request.node.nodeid)
+        try:
+            stop_in(machine, *units)
+            machine.save_as_state(folder)
+        finally:
+            machine.discard()
+        return backend, folder
+
+    with pytest.MonkeyPatch.context() as shorter:
+        shorter.setattr(guest_server, "GRACE", 3.0)
+        shorter.setattr(road, "RESYNC", 3.0)
+        yield save
+
+
+def test_a_server_that_does_not_answer_in_a_clone_is_started_anew_and_told(
+    saved: Callable[..., tuple[QemuBackend, Path]],
+) -> None:
+    backend, state = saved(SERVER)
+    machine = backend.clone(state, "its session is silent")
+    try:
+        assert machine.reopened == ["the guest's server did not answer within 3 s"]
+        assert machine.session.run(["true"])
+        assert isinstance(machine.session, guest_server.GuestServer)
+    finally:
+        machine.discard()
+
+
+def test_a_state_into_which_no_session_can_be_opened_is_damaged(
+    saved: Callable[..., tuple[QemuBackend, Path]], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, state = saved("qemu-guest-agent", SERVER)
+    monkeypatch.setattr(road, "ANEW", 2.0)
+    ledger = Ledger(lab_of(request.config).cache / "machines")
+    before = ledger.records()
+    with pytest.raises(StateError, match="does not answer: the guest's server did not answer within 3 s, and no other"):
+        backend.clone(state, "no session can be opened")
+    assert ledger.records() == before

@@ -110,6 +110,11 @@ class HypervMachine:
         self._power.require_not_paused()
         return self._guest.powershell
 
+    @property
+    def reopened(self) -> tuple[str, ...]:
+        """No session is saved with a machine of this backend: each is opened when it is first needed."""
+        return ()
+
     def why(self, lost: SessionLost) -> Exception:
         """What really ended a session: the guest's death, when that is what happened."""
         return self._power.why(lost)

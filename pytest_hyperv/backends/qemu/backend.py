@@ -20,8 +20,9 @@ from pytest_hyperv.backends.qemu.guest_install import server_program
 from pytest_hyperv.backends.qemu.machine import QemuMachine
 from pytest_hyperv.backends.qemu.offer import capabilities
 from pytest_hyperv.backends.qemu.saving import new_ram_file
+from pytest_hyperv.backends.qemu.unanswered import Unanswered
 from pytest_hyperv.capabilities import HostFacts, Offer
-from pytest_hyperv.errors import ImageError
+from pytest_hyperv.errors import ImageError, StateError
 from pytest_hyperv.lease_file import LeaseFile
 from pytest_hyperv.leases import LeaseBook
 from pytest_hyperv.ledger import Ledger
@@ -114,6 +115,13 @@ class QemuBackend:
         machine = self.running(state, purpose)
         try:
             machine.verify_ready()
+        except Unanswered as error:
+            machine.discard()
+            raise StateError(
+                f"the session that {state.name} was saved with does not answer: {error.message}",
+                hint="see what in the recipe, or in the image, stops it.",
+                state=state.name,
+            ) from error
         except BaseException:
             machine.discard()
             raise

@@ -7,12 +7,15 @@ memory
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_hyperv.backends.qemu.unanswered import Unanswered
 from pytest_hyperv.errors import StateError
 from pytest_hyperv.spec import MachineSpec, OsFamily
 
@@ -21,6 +24,8 @@ FORMAT = 1
 FACTS = "bundle.json"
 RAM = "ram"
 DEVICES = "device.state"
+DAMAGED = "damaged"
+"""There when the files are whole, but machines made from them turned out to be of no use; says why."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,21 @@ class Bundle:
         temporary.replace(self.folder / FACTS)
 
 
+@contextlib.contextmanager
+def condemned_if_unanswered(bundle: Bundle | None) -> Iterator[None]:
+    """Let nobody read the bundle any more, so that it is made anew, when the block shows that it is of no use."""
+    try:
+        yield
+    except Unanswered as error:
+        if bundle is not None:
+            with contextlib.suppress(OSError):
+                (bundle.folder / DAMAGED).write_text(error.message, "utf-8")
+        raise Unanswered(
+            f"the PowerShell session that was saved with the machine does not answer: {error.message}",
+            hint="run the test again: the state is built anew for the next machine.",
+        ) from error
+
+
 def measured(folder: Path, sealed: tuple[Path, ...] = ()) -> dict[str, int]:
     """The sizes in bytes of the files that make up a bundle, and of ``sealed`` files elsewhere by their whole paths."""
     own = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != FACTS]
@@ -108,6 +128,9 @@ def read(folder: Path) -> Bundle:
 
 
 def _check(bundle: Bundle) -> None:
+    if (bundle.folder / DAMAGED).is_file():
+        why = (bundle.folder / DAMAGED).read_text("utf-8")
+        raise StateError(f"{bundle.folder} is of no use: {why}", state=bundle.folder.name)
     for name, size in bundle.sizes.items():
         path = bundle.folder / name
         seen = path.stat().st_size if path.is_file() else None

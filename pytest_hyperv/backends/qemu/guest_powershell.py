@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 
 from pytest_hyperv.backends.qemu.command_line import POWERSHELL_PORT
+from pytest_hyperv.backends.qemu.unanswered import Unanswered
 from pytest_hyperv.errors import GuestError, SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.psrp.client import Session
@@ -22,6 +23,8 @@ LOG = f"/run/{UNIT}.log"
 """Where the guest's PowerShell writes its standard error."""
 NO_POWERSHELL = 3
 START_WITHIN = 60.0
+ANSWER = 20.0
+"""Seconds a session that came with a saved state may take to answer on a slow, busy machine."""
 QUIET_WITHIN = 2.0
 """Seconds a finished pipeline may take until the guest has let go of it; it takes 0.05 on an idle machine."""
 START = """
@@ -44,11 +47,14 @@ class GuestPowerShell:
     """The PowerShell of one life of a machine: adopted or started when it is first asked for, started anew when lost.
 
     ``connect`` gives the host's end of the port, ``identity`` is the GUID of the session that came with the saved
-    state, or "". Calls may come from any thread, but ``session`` from one at a time.
+    state, or ""; ``reopened`` is told when that session does not answer and another one was opened. Calls may come from
+    any thread, but ``session`` from one at a time.
     """
 
-    def __init__(self, name: str, connect: Callable[[], socket.socket], identity: str) -> None:
-        self._name, self._connect, self._identity = name, connect, identity
+    def __init__(
+        self, name: str, connect: Callable[[], socket.socket], identity: str, reopened: Callable[[str], None]
+    ) -> None:
+        self._name, self._connect, self._identity, self._reopened = name, connect, identity, reopened
         self._session: Session | None = None
         self._connected: socket.socket | None = None
         self._served = False
@@ -66,11 +72,26 @@ class GuestPowerShell:
             self._session.settle(QUIET_WITHIN)
 
     def session(self, guest: Callable[[], GuestSession], timeout: float) -> Session:
-        """The open session. Raises GuestError when the guest has no ``pwsh``, SessionLost when it does not answer."""
+        """The open session. Raises GuestError when the guest has no ``pwsh``, SessionLost when it does not answer.
+
+        Unanswered when that is the second one, opened as the one that came with the saved state did not either.
+        """
         if self._session is None and self._identity:
-            self._session = Session.adopt(self._pipe(served=True), uuid.UUID(self._identity), host=self._name)
+            return self._adopted(guest, timeout)
         if self._session is None or self._session.lost is not None:
             self._session = self._open(guest(), timeout)
+        return self._session
+
+    def _adopted(self, guest: Callable[[], GuestSession], timeout: float) -> Session:
+        self._session = Session.adopt(self._pipe(served=True), uuid.UUID(self._identity), host=self._name)
+        try:
+            self._session.verify(ANSWER)
+        except SessionLost as silent:
+            try:
+                self._session = self._open(guest(), timeout)
+            except SessionLost as error:
+                raise Unanswered(f"{silent.message}, and no other could be opened: {error.message}") from error
+            self._reopened(f"PowerShell did not answer in {ANSWER:g} s")
         return self._session
 
     def port_changed(self, served: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pytest_hyperv.backends.base import GuestCrash, MachineState
@@ -33,16 +34,22 @@ WORDS = {
 class Life:
     """From power-on, or from a saved state, until the process ends. Never started twice."""
 
-    def __init__(self, name: str, folder: Path, launch: Launch, inside: Inside) -> None:
+    def __init__(
+        self, name: str, folder: Path, launch: Launch, inside: Inside, reopened: Callable[[str], None]
+    ) -> None:
         """Start the process. ``inside``: what of ours runs in the guest of the saved state it will load.
 
+        ``reopened`` is told of each session that came with that state, did not answer and was opened anew, and why.
         ``disk_node``, the name of the topmost disk in QEMU's block graph, is kept up to date.
         """
         self.name, self.folder = name, folder
         self._lock = threading.RLock()
         self._session: GuestSession | None = None
         self._server_inside = inside.server
-        self._powershell = GuestPowerShell(name, lambda: self._instance.channel("powershell"), inside.powershell)
+        self._reopened = reopened
+        self._powershell = GuestPowerShell(
+            name, lambda: self._instance.channel("powershell"), inside.powershell, reopened
+        )
         self.disk_node = DISK_NODE
         self._crash: GuestCrash | None = None
         self._fault: HypervError | None = None
@@ -96,7 +103,13 @@ class Life:
                 self.fail_if_dead()
                 listener = Listener(on_bye=self._down.clear, explain=self.why)
                 self._session = road.open_session(
-                    self.name, self._instance, self._server_inside, self.fail_if_dead, listener, timeout
+                    self.name,
+                    self._instance,
+                    self._server_inside,
+                    self.fail_if_dead,
+                    listener,
+                    timeout,
+                    self._reopened,
                 )
                 self._server_inside = road.keeps_running(self._session)
             return self._session

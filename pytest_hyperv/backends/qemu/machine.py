@@ -15,7 +15,7 @@ from pytest_hyperv.backends.qemu.checkpoints import CheckpointStore
 from pytest_hyperv.backends.qemu.command_line import DISK_NODE, VARIABLES, Channels, Ram, disk_chain
 from pytest_hyperv.backends.qemu.instance import Launch
 from pytest_hyperv.backends.qemu.life import Life
-from pytest_hyperv.errors import HostError, MachineError, MachineStateError, SessionLost
+from pytest_hyperv.errors import MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.psrp.client import Session
@@ -40,6 +40,8 @@ class QemuMachine:
         self._checkpoints = CheckpointStore(record.folder)
         self._layer_count = 0
         self.current = ""
+        self.reopened: list[str] = []
+        self._bundle: Bundle | None = None
         (self._folder / LAYERS).mkdir(mode=0o700, exist_ok=True)
 
     @property
@@ -80,7 +82,8 @@ class QemuMachine:
     @property
     def powershell(self) -> Session:
         """The PowerShell session in the guest, adopted or opened when it is first asked for."""
-        return self._living().powershell(REOPEN)
+        with bundles.condemned_if_unanswered(self._bundle):
+            return self._living().powershell(REOPEN)
 
     def powershell_pipe(self) -> StreamPipe:
         """The pipe to a PowerShell that is started anew, for a session that is unlike the machine's own.
@@ -168,6 +171,7 @@ class QemuMachine:
         The guest has not answered yet: see ``verify_ready``.
         """
         self._end_life()
+        self._bundle = bundle
         if self._top is not None:
             self._top.unlink()
             self._top = None
@@ -179,7 +183,7 @@ class QemuMachine:
             if (bundle.folder / tpm.STATE).is_dir():
                 shutil.copytree(bundle.folder / tpm.STATE, self._folder / tpm.STATE)
         except OSError as error:
-            raise self._disk_trouble("made from its state", error) from error
+            raise overlay.trouble(self.name, self._folder, "made from its state", error) from error
         if bundle.memory:
             self._life = self._new_life(Ram(bundle.ram), incoming=True, inside=bundle.inside)
             migration.receive_file(self._life.monitor, bundle.devices)
@@ -202,7 +206,7 @@ class QemuMachine:
         try:
             checkpoint = self._checkpoints.add(name, memory=memory, parent=self.current, save=self._save_into)
         except OSError as error:
-            raise self._disk_trouble("saved", error) from error
+            raise overlay.trouble(self.name, self._folder, "saved", error) from error
         finally:
             if state is MachineState.RUNNING and self.state is MachineState.PAUSED:
                 self.resume()
@@ -331,7 +335,7 @@ class QemuMachine:
     def _new_life(self, ram: Ram, *, incoming: bool, inside: Inside) -> Life:
         assert self._top is not None
         launch = self._launch([*self._below, self._top], ram, incoming=incoming)
-        return Life(self.name, self._folder, launch, inside)
+        return Life(self.name, self._folder, launch, inside, self.reopened.append)
 
     def _launch(self, layers: list[Path], ram: Ram, *, incoming: bool) -> Launch:
         def argv(channels: Channels) -> list[str]:
@@ -340,9 +344,3 @@ class QemuMachine:
             )
 
         return Launch(argv, self.spec.tpm, self._record.environment)
-
-    def _disk_trouble(self, what: str, error: OSError) -> HostError | MachineError:
-        return HostError(
-            f"{self.name} could not be {what}: {error.strerror or error}",
-            hint=f"free space below {self._folder.parent}, or choose another folder with --hyperv-cache.",
-        )

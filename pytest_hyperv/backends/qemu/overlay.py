@@ -38,6 +38,14 @@ def make_overlay(template: Path, target: Path) -> Path:
     return target
 
 
+def trouble(machine: str, folder: Path, what: str, error: OSError) -> HostError:
+    """What to raise when the files of a machine in ``folder`` could not be written: "could not be" ``what``."""
+    return HostError(
+        f"{machine} could not be {what}: {error.strerror or error}",
+        hint=f"free space below {folder.parent}, or choose another folder with --hyperv-cache.",
+    )
+
+
 def _opened(disk: Path) -> str:
     return json.dumps({"driver": "qcow2", "backing": None, "file": {"driver": "file", "filename": str(disk)}})
 

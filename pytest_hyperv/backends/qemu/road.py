@@ -13,11 +13,14 @@ from pytest_hyperv.backends.qemu.guest_connection import Listener
 from pytest_hyperv.backends.qemu.guest_install import NoPerl, install_server
 from pytest_hyperv.backends.qemu.guest_server import GuestServer
 from pytest_hyperv.backends.qemu.instance import Instance
-from pytest_hyperv.errors import BootTimeout, GuestError, SessionLost
+from pytest_hyperv.backends.qemu.unanswered import Unanswered
+from pytest_hyperv.errors import BootTimeout, CommandTimeout, GuestError, SessionLost
 from pytest_hyperv.guest import GuestSession
 
 RESYNC = 20.0
 """Seconds a server that came with a saved state may take to answer on a slow, busy machine; it takes 0.01 to 0.7."""
+ANEW = 60.0
+"""Seconds that it may take to open another one, by way of the agent, when the server does not answer."""
 PING = 5.0
 TAIL = 15
 
@@ -29,14 +32,40 @@ def open_session(
     fail_if_dead: Callable[[], None],
     listener: Listener,
     timeout: float,
+    reopened: Callable[[str], None],
 ) -> GuestSession:
     """A session into the guest: the server that is in it, or one brought in, or the agent where there is no perl.
 
-    Raises BootTimeout with the console's last lines when nothing answers in ``timeout`` seconds, SessionLost when the
-    guest goes down meanwhile, and whatever ``fail_if_dead`` raises once the guest has died.
+    A server that is in it and does not answer is replaced, once, and ``reopened`` told why. Raises Unanswered when that
+    does not help, BootTimeout with the console's last lines when nothing answers in ``timeout`` seconds, SessionLost
+    when the guest goes down meanwhile, and whatever ``fail_if_dead`` raises once the guest has died.
     """
-    if server_inside:
-        return GuestServer.connect(instance.channel("server"), RESYNC, listener)
+    if not server_inside:
+        return _brought(name, instance, fail_if_dead, listener, timeout)
+    try:
+        return _connected(instance, listener)
+    except (CommandTimeout, SessionLost) as silent:
+        fail_if_dead()
+        try:
+            session = _brought(name, instance, fail_if_dead, listener, min(timeout, ANEW))
+        except (BootTimeout, SessionLost) as error:
+            raise Unanswered(f"{silent.message}, and no other could be started: {error.message}") from error
+        reopened(silent.message)
+        return session
+
+
+def _connected(instance: Instance, listener: Listener) -> GuestServer:
+    sock = instance.channel("server")
+    try:
+        return GuestServer.connect(sock, RESYNC, listener)
+    except BaseException:
+        sock.close()  # QEMU serves one connection at a time
+        raise
+
+
+def _brought(
+    name: str, instance: Instance, fail_if_dead: Callable[[], None], listener: Listener, timeout: float
+) -> GuestSession:
     agent = _wait_for_agent(name, instance, fail_if_dead, timeout)
     try:
         install_server(agent, SERVER_PORT)
@@ -46,7 +75,7 @@ def open_session(
         agent.close()
         raise SessionLost(f"no session into {name} could be opened: {error}") from error
     agent.close()
-    return GuestServer.connect(instance.channel("server"), RESYNC, listener)
+    return _connected(instance, listener)
 
 
 def announced(session: GuestSession) -> bool:

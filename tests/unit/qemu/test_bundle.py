@@ -8,6 +8,7 @@ import pytest
 
 from pytest_hyperv.backends.qemu import bundle as bundles
 from pytest_hyperv.backends.qemu.bundle import Bundle, Inside
+from pytest_hyperv.backends.qemu.unanswered import Unanswered
 from pytest_hyperv.errors import StateError
 from pytest_hyperv.spec import MIB, MachineSpec
 
@@ -69,4 +70,15 @@ def test_a_missing_golden_disk_is_named(saved: Bundle) -> None:
 def test_unreadable_facts_are_refused(saved: Bundle, facts: str) -> None:
     (saved.folder / "bundle.json").write_text(facts)
     with pytest.raises(StateError):
+        bundles.read(saved.folder)
+
+
+def test_a_bundle_whose_session_cannot_be_opened_is_read_no_more(saved: Bundle) -> None:
+    with (
+        pytest.raises(Unanswered, match="saved with the machine does not answer: silent twice") as told,
+        bundles.condemned_if_unanswered(saved),
+    ):
+        raise Unanswered("silent twice")
+    assert "built anew" in told.value.hint
+    with pytest.raises(StateError, match="is of no use: silent twice"):
         bundles.read(saved.folder)
