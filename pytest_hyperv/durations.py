@@ -24,3 +24,15 @@ def written(seconds: float) -> str:
         if seconds >= 2 * length or seconds == length:
             return f"{seconds / length:.0f} {unit}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def took(seconds: float) -> str:
+    """How long something took, to two places: "0.3 s", "42 s", "4 min 12 s", "2 h 5 min"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

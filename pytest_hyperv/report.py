@@ -12,14 +12,13 @@ from typing import Any
 
 import pytest
 
-from pytest_hyperv import errors
 from pytest_hyperv.figures import Figures
 from pytest_hyperv.report_page.accounts import accounts
 from pytest_hyperv.report_page.entries import KIND, MACHINES, Entries
 from pytest_hyperv.report_page.exhibits import Exhibits
 from pytest_hyperv.report_page.plain import plain
 from pytest_hyperv.report_page.rendering import render, write
-from pytest_hyperv.stash import FIGURES, LOANS, TIMELINE
+from pytest_hyperv.stash import FIGURES, LOANS, SETTINGS, TIMELINE
 from pytest_hyperv.states.uses import StateUse, chain, merged, saved
 from pytest_hyperv.timeline import ATTRIBUTE, Timeline
 
@@ -51,7 +50,8 @@ class Witness:
         """Say what the failure is; at the end of the test also which machines it had, and what was done for it."""
         report = yield
         if report.failed and call.excinfo is not None:
-            setattr(report, KIND, _kind(call.excinfo.value))
+            own = isinstance(call.excinfo.value, AssertionError | pytest.fail.Exception)
+            setattr(report, KIND, "assertion" if own else "exception")
         if report.when == "teardown":
             loans = item.stash.get(LOANS, [])
             machines = [
@@ -131,7 +131,7 @@ class PageOfRun:
         """All that is told of this run; moments are seconds since it began."""
         began, ended = self._began, time.time()
         figures = self._config.stash.get(FIGURES, None) or Figures()
-        exhibits, tests = Exhibits(None, self._page), self._entries.all()
+        exhibits, tests = Exhibits(self._config.stash[SETTINGS].artifacts, self._page), self._entries.all()
         spent = accounts(tests, self._spans, began, ended)
         return {
             "title": self._config.rootpath.name,
@@ -153,21 +153,12 @@ class PageOfRun:
         }
 
 
-def _kind(error: BaseException) -> str:
-    if isinstance(error, errors.GuestCrashed):
-        return "crash"
-    if isinstance(error, errors.CommandTimeout | errors.BootTimeout | TimeoutError):
-        return "timeout"
-    if isinstance(error, errors.HypervError):
-        return "infrastructure"
-    return "assertion" if isinstance(error, AssertionError | pytest.fail.Exception) else "exception"
-
-
 def _test(test: Mapping[str, Any], began: float, exhibits: Exhibits) -> dict[str, Any]:
     """A test with its evidence; its phases by name, beginning and seconds."""
     phases = [[name, round(start - began, 3), round(stop - start, 3)] for name, start, stop in test["phases"]]
     told = {name: value for name, value in test.items() if value or name == "worker"}
-    return told | {"phases": phases, "stories": [_story(story, exhibits) for story in test.get("stories", ())]}
+    telling = [each for each in test.get("stories", ()) if any(each[name] for name in ("text", "crash", "exhibits"))]
+    return told | {"phases": phases, "stories": [_story(story, exhibits) for story in telling]}
 
 
 def _story(story: Mapping[str, Any], exhibits: Exhibits) -> dict[str, Any]:

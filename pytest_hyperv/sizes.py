@@ -1,4 +1,4 @@
-"""Sizes and durations as people write and read them; sizes in bytes."""
+"""Sizes as people write them, in bytes."""
 
 from __future__ import annotations
 
@@ -31,15 +31,3 @@ def parse_memory(value: object) -> int:
     if size % 2**20 or not 2**26 <= size <= 2**42:
         raise ValueError(f"{value!r} is no memory size: a machine takes whole MiB, from 64MiB to 4TiB")
     return size
-
-
-def told_seconds(seconds: float) -> str:
-    """A duration as people read it: "0.3 s", "42 s", "4 min 12 s", "2 h 5 min"."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from pytest_hyperv.durations import took
 from pytest_hyperv.errors import HypervError
 from pytest_hyperv.figures import Figures
-from pytest_hyperv.sizes import told_seconds
 from pytest_hyperv.stash import CANNOT, FIGURES, NONE_CAN, RUN, WORKER_KEY
 from pytest_hyperv.states.uses import StateUse, merged, saved
 
@@ -78,7 +78,7 @@ def _made(figures: Figures) -> Iterator[str]:
         yield f"{_counted(figures.states_built, 'state')} built"
     spared = saved(merged(StateUse(**use) for use in figures.states))
     if spared >= WORTH_TELLING:
-        yield f"{told_seconds(spared)} saved by states"
+        yield f"{took(spared)} saved by states"
 
 
 def _counted(count: int, what: str) -> str:

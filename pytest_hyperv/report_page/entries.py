@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pytest_hyperv.psrp.secret import secrets_in_use
+from pytest_hyperv.redaction import Redactor, secret_values
 from pytest_hyperv.report_page.plain import first_line, plain, shortened
 from pytest_hyperv.story import ATTRIBUTE as STORIES
+from pytest_hyperv.verdict import OUTCOME, SECTION
 
 KIND, MACHINES = "hyperv_kind", "hyperv_machines"
-"""Attributes of reports: what a failure is, as of Story.outcome; the machines of the test, each as a mapping."""
+"""Attributes of reports: assertion or exception; the machines of the test, each as a mapping."""
 LONG = 20_000
 """Characters that are kept of what one test's failure, or its output, says."""
 ALL = 12_000_000
 """Characters that are kept of what all of them say."""
+_TOLD = re.compile(r"^\[(guest crash|time-out|infrastructure)\] ")
+"""How a failure's message begins when its kind is told apart."""
 
 
 class Entries:
@@ -55,7 +62,7 @@ class Entries:
         expected = hasattr(report, "wasxfail")
         if report.failed:
             test["outcome"] = "error" if report.when in ("setup", "teardown") else "failed"
-            test["kind"] = getattr(report, KIND, "worker" if report.when == "???" else "exception")
+            test["kind"] = _kind(report)
             self._explain(test, report)
         elif report.skipped:
             test["outcome"] = "xfailed" if expected else "skipped"
@@ -66,10 +73,11 @@ class Entries:
 
     def _explain(self, test: dict[str, Any], report: Any) -> None:
         crash = getattr(report.longrepr, "reprcrash", None)
-        text = plain(report.longreprtext)
-        test["why"] = first_line(plain(crash.message) if crash is not None else text)
+        text = _clean(report.longreprtext)
+        test["why"] = first_line(_TOLD.sub("", _clean(crash.message)) if crash is not None else text)
         test["text"] = self._kept(text)
-        said = [[plain(name), self._kept(plain(content))] for name, content in report.sections if content.strip()]
+        told = [(name, content) for name, content in report.sections if content.strip() and name != SECTION]
+        said = [[plain(name), self._kept(_clean(content))] for name, content in told]
         if said:
             test["said"] = said
 
@@ -77,6 +85,18 @@ class Entries:
         kept = shortened(text, min(LONG, self._room)) if self._room > 0 else "[left out: the page is full]"
         self._room -= len(kept)
         return kept
+
+
+def _clean(text: str) -> str:
+    """Text of a test without this run's secrets, as it can be shown."""
+    return plain(Redactor(secrets_in_use() | secret_values(os.environ)).text(text))
+
+
+def _kind(report: Any) -> str:
+    if report.when == "???":
+        return "worker"
+    outcome = str(dict(report.user_properties).get(OUTCOME, "assertion"))
+    return str(getattr(report, KIND, "exception")) if outcome == "assertion" else outcome
 
 
 def _begun(report: Any) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_hyperv.report_page.plain import plain
+from pytest_hyperv.report_page.plain import plain, unspelled
 
 TEXTS = {"facts", "transcript", "console", "journal", "crash"}
+FROM_END = {"transcript", "console", "journal"}
 TEXT = 128 * 1024
-"""Bytes of one text that are taken in: the last ones of a console or journal, where the end tells most."""
+"""Bytes of one text that are taken in: the last ones where the end tells most."""
 PICTURE = 2 * 1024 * 1024
 """Bytes of the largest picture that is taken in."""
 PAGE = 24 * 1024 * 1024
@@ -80,12 +81,12 @@ class Exhibits:
         size, limit = path.stat().st_size, min(TEXT, self._room)
         if limit < 1024:
             return {}
-        from_end = kind in ("console", "journal") and size > limit
+        from_end = kind in FROM_END and size > limit
         with path.open("rb") as file:
             file.seek(size - limit if from_end else 0)
             content = file.read(limit)
         self._room -= len(content)
-        text = plain(content.decode("utf-8", "replace"))
+        text = unspelled(plain(content.decode("utf-8", "replace")))
         told: dict[str, Any] = {"text": text, "marks": marks(text, crash) if kind in ("console", "journal") else []}
         if size > limit:
             told["before" if from_end else "after"] = size - limit

@@ -52,7 +52,7 @@ function inside(test) {
   for (const story of stories) told.append(...firstOf(story));
   if (test.text) told.append(made("div", {}, made("h3", {}, "Failure"), made("pre", { tabindex: 0 }, test.text)));
   for (const story of stories) {
-    const shown = story.exhibits.map((each) => exhibit(each, story)).filter(Boolean);
+    const shown = story.exhibits.filter((each) => each.kind !== "crash" || !story.crash).map((each) => exhibit(each, story)).filter(Boolean);
     if (!shown.length) continue;
     const name = stories.length > 1 ? made("h3", {}, story.machine) : null;
     told.append(made("div", { class: stories.length > 1 ? "machine" : "inside-machine machine" }, ...[name, ...shown].filter(Boolean)));

@@ -104,6 +104,18 @@ def test_states_are_told_with_what_they_stand_on_and_were_used_for(mixed: dict[s
     assert states["installed"]["size"] > 0
 
 
+def test_evidence_is_taken_in(mixed: dict[str, Any]) -> None:
+    (story,) = by_name(mixed)["test_dies"]["stories"]
+    assert story["outcome"] == "crash"
+    assert "asked to" in story["crash"]
+    exhibits = {each["kind"]: each for each in story["exhibits"]}
+    assert exhibits["screenshot"]["picture"] == "iVBORw0KGgo="
+    assert exhibits["screenshot"]["link"].startswith("../hyperv-artifacts/")
+    assert "die" in exhibits["transcript"]["text"]
+    assert exhibits["console"]["marks"] == [0]
+    assert "stories" not in by_name(mixed)["test_good[0]"] or by_name(mixed)["test_good[0]"]["stories"] == []
+
+
 def test_the_page_is_for_its_user_alone_and_there_only_when_asked_for(bed: Bed) -> None:
     bed.suite("def test_it(): pass")
     bed.run("-q")
