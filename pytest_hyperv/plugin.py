@@ -145,6 +145,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return number_of_workers(config.getoption, os.environ, config.getini)
 
 
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker whether anybody watches; ``-p no:terminal`` it has of its own."""
+    from pytest_hyperv.stash import WATCHED_KEY
+
+    node.workerinput[WATCHED_KEY] = node.config.pluginmanager.hasplugin("terminalreporter")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
     """Take over the figures of an xdist worker, or what is left of one that died."""

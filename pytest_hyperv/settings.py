@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """What this run was told. ``origins`` names, by option, where its value came from; memory and disk are in bytes.
+    """What this run was told; memory and disk are in bytes.
+
+    ``origins`` names, by option, where its value came from, ``numbers`` what was written for one that is a number.
 
     ``cache`` is absolute, and None for a user without a home folder who named none; ``artifacts`` is absolute. ``host``
     is what :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads or a name of the inventory,
@@ -44,12 +46,15 @@ class Settings:
     artifacts: Path
     dump: bool
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    numbers: Mapping[str, str] = field(default_factory=dict, compare=False)
     hosts: tuple[Host, ...] = ()
 
     def told(self) -> list[str]:
         """The settings that do not have their default, as ``name=value (origin)``."""
         return [
-            f"{name}={getattr(self, name)} ({origin})" for name, origin in self.origins.items() if origin != "default"
+            f"{name}={self.numbers.get(name) or getattr(self, name)} ({origin})"
+            for name, origin in self.origins.items()
+            if origin != "default"
         ]
 
 
@@ -62,6 +67,7 @@ def resolve(
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    numbers: dict[str, str] = {}
     for option in OPTIONS:
         places = (
             ("command line", command_line(option.key)),
@@ -81,7 +87,9 @@ def resolve(
                 hint=own.hint or f"{option.help}; the default is {option.default or 'chosen for this user'}.",
             ) from None
         origins[option.name] = origin
-    settings = Settings(**values, origins=origins)
+        if isinstance(values[option.name], int | float):
+            numbers[option.name] = text
+    settings = Settings(**values, origins=origins, numbers=numbers)
     return replace(settings, hosts=_hosts(settings))
 
 

@@ -30,6 +30,8 @@ TIMELINE: pytest.StashKey[Timeline] = pytest.StashKey()
 """On the config: when this process did what, in a run that a page is asked of."""
 CANNOT, NONE_CAN = "this host cannot: ", "no host can: "
 """How the reason begins of a test that is skipped for what the host cannot do, or all hosts of an inventory."""
+WATCHED_KEY = "hyperv_watched"
+"""In an xdist worker's input: whether there is a terminal report that its progress may be told beside."""
 WORKER_KEY = "hyperv_figures"
 """In an xdist worker's output: its figures."""
 HOST_FAILED = "hyperv_host_failed"

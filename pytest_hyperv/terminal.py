@@ -5,20 +5,25 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import pytest
 
 from pytest_hyperv.progress import Bar, Lines, Progress, Silent, Task
+from pytest_hyperv.stash import WATCHED_KEY
 
 
 def progress_of(config: pytest.Config) -> Progress:
     """A bar on a terminal, lines in a log or from an xdist worker; nothing with ``-q`` or ``-p no:terminal``."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
-    worker = hasattr(config, "workerinput")
-    if config.get_verbosity() < 0 or (reporter is None and not worker):
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    watched = reporter is not None if worker is None else worker.get(WATCHED_KEY, True)
+    if config.get_verbosity() < 0 or not watched:
         return Silent()
-    on_screen = not worker and sys.__stderr__ is not None and sys.__stderr__.isatty()
-    return Uncaptured(config, Bar() if on_screen else Lines(_write_line if worker else reporter.write_line))
+    if worker is not None:
+        return Uncaptured(config, Lines(_write_line))
+    # standard error is no witness: pytest captures it by now
+    return Uncaptured(config, Bar() if reporter.isatty else Lines(reporter.write_line))
 
 
 class Uncaptured:

@@ -18,6 +18,7 @@ COMMANDS = {
     "states": ("pytest_hyperv.cli.states", "Saved states: list, tree, build, remove, prune."),
     "vms": ("pytest_hyperv.cli.vms", "List the machines that live, and whose they are."),
     "gc": ("pytest_hyperv.cli.gc", "Remove what runs that died left behind."),
+    "report": ("pytest_hyperv.cli.report", "Put the pages of several runs together, or draw one anew."),
     "setup": ("pytest_hyperv.cli.setup", "Install the operating system's packages that machines need."),
 }
 """Name of a command, the module that holds it as ``command``, and its line in ``--help``."""
