@@ -145,6 +145,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return number_of_workers(config.getoption, os.environ, config.getini)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell an xdist worker whether anybody watches; ``-p no:terminal`` it has of its own."""
     from pytest_hyperv.stash import WATCHED_KEY
