@@ -7,12 +7,13 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
+from pytest_hyperv import lease_entries
 from pytest_hyperv.errors import HostError
 from pytest_hyperv.identity import ProcessIdentity
 from pytest_hyperv.leases import Budget, Holding, Lease, Need, Refusal
@@ -23,14 +24,7 @@ LOCK_TIMEOUT = 60.0
 LOCK_POLL = 0.005
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A line of the book. ``turn`` is 0 for what is held, otherwise the place in the order of those who wait."""
-
-    lease: Lease
-    owner: ProcessIdentity
-    since: float
-    turn: int = 0
+Entry = lease_entries.Entry[ProcessIdentity]
 
 
 class LeaseFile:
@@ -48,33 +42,19 @@ class LeaseFile:
 
     def take(self, leases: Sequence[Lease], budget: Budget) -> Refusal | None:
         """Note all of ``leases``, or none and say why; a process that holds machines goes before those that do not."""
-        wanted = {lease.id for lease in leases}
-        spare = all(lease.spare for lease in leases)
         with self._opened() as entries:
-            held = [*(entry for entry in entries if not entry.turn), *self._kept()]
-            asked = [entry for entry in entries if entry.turn and entry.lease.id in wanted]
-            turn = asked[0].turn if asked else 1 + max((entry.turn for entry in entries), default=0)
-            mine = [Entry(lease, self._own, time.time(), turn) for lease in leases]
-            line = _in_order([*(entry for entry in entries if entry.turn and entry not in asked), *mine], held)
-            ahead = [entry for entry in (line if spare else line[: line.index(mine[0])]) if entry not in mine]
-            if not ahead and budget.holds(Need.together(entry.lease.need for entry in [*held, *mine])):
-                taken = [replace(entry, turn=0) for entry in mine]
-                entries[:] = [*(entry for entry in entries if entry not in asked), *taken]
-                return None
-            if not asked and not spare:
-                entries += mine
-            return Refusal(self._told(held), self._told(ahead))
+            refused = lease_entries.take(entries, self._kept(), leases, budget, self._own, time.time())
+        return None if refused is None else Refusal(self._told(refused.held), self._told(refused.ahead))
 
     def change(self, lease: Lease) -> None:
         """Note anew what a held lease is for."""
         with self._opened() as entries:
-            entries[:] = [replace(entry, lease=lease) if entry.lease.id == lease.id else entry for entry in entries]
+            lease_entries.change(entries, lease)
 
     def give_back(self, leases: Iterable[Lease]) -> None:
         """Strike out leases, held or waited for."""
-        gone = {lease.id for lease in leases}
         with self._opened() as entries:
-            entries[:] = [entry for entry in entries if entry.lease.id not in gone]
+            lease_entries.strike_out(entries, leases)
 
     def held(self) -> tuple[Holding, ...]:
         """What is held, oldest first, kept machines of dead owners included."""
@@ -87,7 +67,7 @@ class LeaseFile:
         with self._alone():
             entries = self._read()
         held = [entry for entry in entries if not entry.turn]
-        return self._told(_in_order([entry for entry in entries if entry.turn], held))
+        return self._told(lease_entries.in_order([entry for entry in entries if entry.turn], held))
 
     @contextmanager
     def _opened(self) -> Iterator[list[Entry]]:
@@ -147,12 +127,6 @@ class LeaseFile:
             Holding(entry.lease, f"process {entry.owner.pid}", entry.since, entry.owner == self._own)
             for entry in entries
         )
-
-
-def _in_order(waiting: list[Entry], held: list[Entry]) -> list[Entry]:
-    """Who holds machines already first, for others wait until they are done; then who waits longest."""
-    busy = {entry.owner for entry in held if not entry.lease.spare}
-    return sorted(waiting, key=lambda entry: (entry.owner not in busy, entry.turn))
 
 
 def _entry(facts: dict[str, Any]) -> Entry:

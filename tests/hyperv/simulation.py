@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from benchmarks.simulated import SimulatedLab, ensure_state, open_backend
 from pytest_hyperv.backends.hyperv.backend import HypervBackend
@@ -105,8 +106,14 @@ class Simulation:
             world.struck.clear()
 
     def left(self) -> list[str]:
-        """What is on the host and in the ledger beside sealed disks."""
-        return left_over(self.lab.host, "C:\\") + self.records()
+        """What is on the host and in the ledger beside sealed disks and an empty book of leases."""
+        found = [each for each in left_over(self.lab.host, "C:\\") if "\\leases\\book.json" not in each]
+        return found + self.records() + [f"lease {entry['lease']['id']}" for entry in self.leased()]
+
+    def leased(self) -> list[dict[str, Any]]:
+        """The entries in the host's book of leases."""
+        books = self.lab.host.glob("drives/**/leases/book.json")
+        return [entry for book in books for entry in json.loads(book.read_text())["entries"]]
 
     def left_in_the_end(self, before: Sequence[str] = ()) -> list[str]:
         """What is left beside ``before`` once locks that outlive their cause are gone."""

@@ -17,6 +17,7 @@ from pytest_hyperv.backends.hyperv.credentials import host_credential
 from pytest_hyperv.backends.hyperv.golden import disk_on_host
 from pytest_hyperv.backends.hyperv.guest_roads import access_to
 from pytest_hyperv.backends.hyperv.host import HypervHost
+from pytest_hyperv.backends.hyperv.host_book import HostBook
 from pytest_hyperv.backends.hyperv.machine import HypervMachine
 from pytest_hyperv.backends.hyperv.offer import capabilities, check_usable, host_facts
 from pytest_hyperv.backends.hyperv.places import Place
@@ -26,8 +27,8 @@ from pytest_hyperv.backends.hyperv.roads import HostRoad
 from pytest_hyperv.backends.hyperv.saved_state import SavedState, key_of
 from pytest_hyperv.capabilities import Offer
 from pytest_hyperv.errors import HypervError, StateError
-from pytest_hyperv.lease_file import LeaseFile
-from pytest_hyperv.leases import LeaseBook
+from pytest_hyperv.lease_entries import Entry
+from pytest_hyperv.leases import Lease, Need
 from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.spec import Image, MachineSpec
@@ -56,9 +57,26 @@ class HypervBackend:
         return HypervHost(HostRoad(self._address, host_credential(self._address)))
 
     @cached_property
-    def leases(self) -> LeaseBook:
-        """The book in the cache: of the runs that share it, not of other machines that use the same host."""
-        return LeaseFile(self._cache, self.name)
+    def leases(self) -> HostBook:
+        """The book on the host, of all computers that use it."""
+
+        def folder() -> str:
+            return f"{self.host.store}\\leases"
+
+        return HostBook(self.host.open_process, folder, self._kept, host=self._address.name)
+
+    def _kept(self) -> list[Entry[str]]:
+        """What the machines take that runs of this computer kept on the host before they ended."""
+        return [
+            Entry(
+                Lease(record.id, Need(record.memory, record.cpus), f"{record.name}, kept: {record.kept}"),
+                f"process {record.owner.pid}",
+                record.created,
+            )
+            for record in self._ledger.records()
+            if record.kept and not record.owner.alive()
+            if (place := Place.read(record.folder)) is not None and place.host == str(self._address)
+        ]
 
     @cached_property
     def _facts(self) -> HypervFacts:
@@ -144,7 +162,9 @@ class HypervBackend:
             self.host.do(cmdlets.read_only(state.disk))
 
     def close(self) -> None:
-        """End the process on the host; idempotent."""
+        """End the processes on the host; idempotent."""
+        if "leases" in self.__dict__:
+            self.leases.close()
         if "host" in self.__dict__:
             self.host.close()
 

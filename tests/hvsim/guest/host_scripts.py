@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
+
+from filelock import FileLock, Timeout
 
 from tests.hvsim.engine.invocation import ScriptInvocation
 from tests.hvsim.engine.values import Int64, custom_object
@@ -61,6 +64,26 @@ def get_file(invocation: ScriptInvocation) -> Iterator[object]:
     wanted = data[offset : offset + int(given["Count"])]
     yield from (wanted[place : place + 2**20] for place in range(0, len(wanted), 2**20))
     yield custom_object({"Length": Int64(len(data)), "Read": Int64(len(wanted))})
+
+
+def lease_book(invocation: ScriptInvocation) -> Iterator[object]:
+    """Read the book of leases, and replace it if nobody else did. Its time is the real one, whatever the host's."""
+    given = invocation.arguments
+    folder = invocation.host.drives.resolve(str(given["Folder"]))
+    folder.mkdir(parents=True, exist_ok=True)
+    book, timeout = folder / "book.json", int(given["TimeoutMilliseconds"])
+    try:
+        with FileLock(folder / "book.json.lock", timeout / 1000):
+            text = book.read_text("utf-8") if book.exists() else ""
+            written = bool(given["New"]) and text == str(given["Expected"])
+            if written:
+                text = str(given["New"])
+                new = folder / "book.json.new"
+                new.write_text(text, "utf-8")
+                new.replace(book)
+    except Timeout:
+        raise _thrown(f"others have been at {given['Folder']}\\book.json for {timeout} ms") from None
+    yield custom_object({"Text": text, "Written": written, "Now": Int64(int(time.time() * 1000))})
 
 
 def screenshot(invocation: ScriptInvocation) -> Iterator[object]:

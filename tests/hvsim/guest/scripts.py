@@ -63,6 +63,7 @@ GUEST_SCRIPTS: dict[str, Handler] = {
     text("put-file"): host_scripts.put_file,
     text("finish-file"): host_scripts.finish_file,
     text("get-file"): host_scripts.get_file,
+    text("lease-book"): host_scripts.lease_book,
     text("screenshot"): host_scripts.screenshot,
     text("console"): host_scripts.console,
 }
