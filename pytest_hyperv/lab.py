@@ -187,9 +187,11 @@ class Lab:
 
     def lend_several(self, wish: Wish, purpose: str, count: int) -> list[Loan]:
         """So many machines of one kind on one host, for which there is room together. As of ``lend`` otherwise."""
-        return self._lent(
-            wish, purpose, lambda pool, kind: pool.lease_several(kind.spec, purpose, count, state=kind.state)
-        )
+
+        def lease(pool: Pool, kind: Kind) -> tuple[Machine, ...]:
+            return pool.lease_several(kind.spec, purpose, count, state=kind.state)
+
+        return self._lent(wish, purpose, lease, count=count)
 
     def _lent(
         self,
@@ -197,6 +199,7 @@ class Lab:
         purpose: str,
         lease: Callable[[Pool, Kind], tuple[Machine, ...]],
         *,
+        count: int = 1,
         more_to_come: bool = False,
     ) -> list[Loan]:
         backend = self.backend_name(wish.backend)
@@ -205,7 +208,7 @@ class Lab:
         try:
             kind = Kind(wish.spec.on(image), wish.state)
             with self._timeline.span("lease", state=state, purpose=purpose) as span:
-                site, machines = placement.lease(wish.requirements, kind, lambda pool: lease(pool, kind))
+                site, machines = placement.lease(wish.requirements, kind, lambda pool: lease(pool, kind), count=count)
                 span.machine = ", ".join(machine.name for machine in machines)
         except CapabilityMissing as error:
             self._unmet(error.missing)

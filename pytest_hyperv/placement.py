@@ -114,16 +114,19 @@ class Placement:
             for site, missing in lacking.items()
         }
 
-    def lease(self, needs: Requirements, kind: Kind, make: Callable[[Pool], Made]) -> tuple[Site, Made]:
-        """What ``make`` leases from the pool of a host, and that host. What it raises, when there is no elsewhere.
+    def lease(
+        self, needs: Requirements, kind: Kind, make: Callable[[Pool], Made], *, count: int = 1
+    ) -> tuple[Site, Made]:
+        """What ``make`` leases, ``count`` machines, from the pool of a host; and that host.
 
-        The host is the one that gets the test its machine soonest: one that has a spare, one that has the state, one
-        with fewest machines of this run.
+        The host is the one that gets the test its machines soonest: one that has room now, of these one that has a
+        spare, or the state, or fewest machines of this run. When all are full, the test waits for one of them. Raises
+        what ``make`` does, when there is no elsewhere.
         """
         able, _ = self._sorted(needs)
         if not able:
             raise CapabilityMissing("no host can run this", missing=self.missing(needs))
-        nearest = sorted(able, key=lambda site: site.pool.distance(kind)) if len(able) > 1 else able
+        nearest = sorted(able, key=lambda site: site.pool.distance(kind, count)) if len(able) > 1 else able
         first, *others = nearest
         try:
             return first, make(first.pool)
@@ -135,7 +138,7 @@ class Placement:
                 moved = others[0], make(others[0].pool)
             except HostError as second:
                 self.drained_by(others[0], second)
-                second.add_note(f"Before, on {first.host.name}: {error.message}")
+                second.message = f"{others[0].host.name}: {second.message}; before, {first.host.name}: {error.message}"
                 raise
             if not gone:
                 self.drain(first, error)

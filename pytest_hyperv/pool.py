@@ -216,16 +216,19 @@ class Pool:
             return machine
         return None
 
-    def distance(self, kind: Kind) -> tuple[bool, bool, bool, int]:
-        """How far a machine is from the test that wants it, for comparing hosts.
+    def distance(self, kind: Kind, count: int) -> tuple[bool, bool, bool, bool, int]:
+        """How far so many machines are from the test that wants them, for comparing hosts.
 
-        No room, no spare, no state, and how many others there are. Raises ImageError, StateError.
+        No room for them ever, none now, no spare, no state, and how many others there are. Raises ImageError,
+        StateError.
         """
-        spare, room = self._spares.count(kind) > 0, False
+        spare, ever, room = self._spares.count(kind) >= count, False, False
+        need = Need.together([Need.of(kind.spec)] * count)
         with contextlib.suppress(HostError):  # the lease will meet it too
-            room = spare or self._admission.has_room(Need.of(kind.spec))
+            ever = self._admission.budget.holds(need)
+            room = spare or self._admission.has_room(need)
         state = self.states.has(self._find_image(kind.spec.image), kind.spec, kind.state)
-        return not room, not spare, not state, len(self._held)
+        return not ever, not room, not spare, not state, len(self._held)
 
     def _warm(self, kind: Kind) -> None:
         for _ in range(self._wanted_spares - self._spares.count(kind)):

@@ -32,10 +32,15 @@ LOST = "HostUnreachable"
 @pytest.fixture
 def fleet(bed: Bed, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Bed:
     """A bed with two hosts."""
-    (pytester.path / "hosts.toml").write_text(INVENTORY)
+    write_inventory(pytester, INVENTORY)
     monkeypatch.setenv("PYTEST_HYPERV_INVENTORY", str(pytester.path / "hosts.toml"))
     bed.script(Script("hyperv"))
     return bed
+
+
+def write_inventory(pytester: pytest.Pytester, text: str) -> None:
+    """Have these hosts instead."""
+    (pytester.path / "hosts.toml").write_text(text)
 
 
 def faults(host: str, **operations: Mapping[str, str]) -> Script:
@@ -99,6 +104,29 @@ def test_a_test_that_no_host_can_run_is_skipped_with_the_reasons_of_each(fleet: 
         ["SKIPPED * no host can: one: memory: 16.0 GiB needed, the host has 8.0 GiB; two: tag gpu: the host has fast"]
     )
     assert fleet.events("clone") == []
+
+
+def test_a_full_host_is_passed_by_and_one_too_small_is_not_waited_for(fleet: Bed, pytester: pytest.Pytester) -> None:
+    write_inventory(
+        pytester,
+        """
+        [hosts.one]
+        address = "ssh://one"
+        limits = { vms = 1 }
+
+        [hosts.two]
+        address = "ssh://two"
+        limits = { vms = 2 }
+        """,
+    )
+    fleet.suite(
+        """
+        def test_it(hyperv_vm, hyperv_vm_factory):
+            hyperv_vm_factory(2)
+        """
+    )
+    fleet.run("--hyperv-spares=0").assert_outcomes(passed=1)
+    assert lent(fleet) == {"one": 1, "two": 2}
 
 
 def test_a_backend_that_the_inventory_has_not_is_a_skip(fleet: Bed) -> None:
