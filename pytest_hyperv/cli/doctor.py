@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import indent
@@ -17,10 +18,13 @@ from pytest_hyperv.capabilities import NAMES, Capability
 from pytest_hyperv.cli.cache_option import cache_option
 from pytest_hyperv.cli.screen import table
 from pytest_hyperv.errors import SettingsError
+from pytest_hyperv.inventory import Host, chosen, read_inventory
 from pytest_hyperv.options import BACKENDS
 from pytest_hyperv.spec import GIB
 
-HOST_VARIABLE = "PYTEST_HYPERV_HOST"
+HOST_VARIABLE, INVENTORY_VARIABLE = "PYTEST_HYPERV_HOST", "PYTEST_HYPERV_INVENTORY"
+AT_ONCE = 16
+"""Hosts of an inventory that are looked at at the same time."""
 NEEDS = {
     "slat": "second level address translation",
     "virtualization-firmware": "virtualization switched on in the firmware",
@@ -40,22 +44,66 @@ NEEDS = {
     metavar="ADDRESS",
     help=f"Look at the Hyper-V host there: local, winrm://user@host, ssh://user@host; also {HOST_VARIABLE}.",
 )
+@click.option(
+    "--inventory",
+    metavar="FILE",
+    envvar=INVENTORY_VARIABLE,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"Look at every host of this file, or at the one that --host names; also {INVENTORY_VARIABLE}.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print facts a program can read.")
 @click.pass_context
-def command(ctx: click.Context, cache: Path, backend: str | None, host: str | None, as_json: bool) -> None:
-    """Tell for every backend whether it can run machines from here, and what its host can and cannot do.
+def command(
+    ctx: click.Context, cache: Path, backend: str | None, host: str | None, inventory: Path | None, as_json: bool
+) -> None:
+    """Tell for every backend or host whether it can run machines from here, and what it can and cannot do.
 
     Exit status 1 when nothing can run.
     """
-    chosen = [backend] if backend else ["hyperv"] if host else list(BACKENDS[1:])
-    address = _address(host or os.environ.get(HOST_VARIABLE) or "local")
-    told = [diagnose(name, cache, address) for name in chosen]
-    if as_json:
-        click.echo(json.dumps({"usable": any(one.usable for one in told), "backends": [*map(asdict, told)]}, indent=1))
+    named = host or os.environ.get(HOST_VARIABLE)
+    if inventory is not None:
+        hosts = _hosts(inventory, named, backend)
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            told = list(threads.map(lambda one: diagnose(one.backend, cache, one.address), hosts))
+        parts = [
+            [f"[{one.name}] {_told(one)}".rstrip(), *_lines(found)] for one, found in zip(hosts, told, strict=True)
+        ]
+        facts = {"hosts": [{**_facts(one), **asdict(found)} for one, found in zip(hosts, told, strict=True)]}
     else:
-        click.echo("\n\n".join("\n".join(_lines(one)) for one in told))
-    if not any(one.usable for one in told):
+        backends = [backend] if backend else ["hyperv"] if host else list(BACKENDS[1:])
+        address = _address(named or "local")
+        told = [diagnose(name, cache, address) for name in backends]
+        parts, facts = [list(_lines(one)) for one in told], {"backends": [*map(asdict, told)]}
+    usable = any(one.usable for one in told)
+    if as_json:
+        click.echo(json.dumps({"usable": usable, **facts}, indent=1))
+    else:
+        click.echo("\n\n".join(map("\n".join, parts)))
+    if not usable:
         ctx.exit(1)
+
+
+def _hosts(inventory: Path, named: str | None, backend: str | None) -> Sequence[Host]:
+    """The hosts that are meant."""
+    try:
+        hosts = read_inventory(inventory)
+        hosts = chosen(hosts, named, inventory) if named else hosts
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+    found = [host for host in hosts if backend in (None, host.backend)]
+    if not found:
+        raise click.UsageError(f"No host of {inventory} that is meant is one of {backend}.")
+    return found
+
+
+def _told(host: Host) -> str:
+    tags, limits = ", ".join(sorted(host.tags)), str(host.limits)
+    return "; ".join(filter(None, (tags and f"tags {tags}", limits and f"limits {limits}")))
+
+
+def _facts(host: Host) -> dict[str, object]:
+    """Memory in bytes."""
+    return {"name": host.name, "tags": sorted(host.tags), "limits": asdict(host.limits)}
 
 
 def _address(text: str) -> str:

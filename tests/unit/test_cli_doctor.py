@@ -23,7 +23,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what it finds e
 @pytest.fixture(autouse=True)
 def nothing_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting, a cache of its own, a Linux that is no WSL."""
-    for name in ("PYTEST_HYPERV_HOST", "PYTEST_HYPERV_HOST_PASSWORD", "PYTEST_HYPERV_POWERSHELL"):
+    for name in (
+        "PYTEST_HYPERV_HOST",
+        "PYTEST_HYPERV_INVENTORY",
+        "PYTEST_HYPERV_HOST_PASSWORD",
+        "PYTEST_HYPERV_POWERSHELL",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTEST_HYPERV_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("platform.release", lambda: "6.1.0-18-amd64")
@@ -140,3 +145,56 @@ def test_what_is_no_address_is_wrong_use(text: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PYTEST_HYPERV_HOST", text)
     assert doctor().exit_code == 2
     assert doctor("--backend", "vmware").exit_code == 2
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    """A file of two hosts that cannot be reached."""
+    path = tmp_path / "hosts.toml"
+    path.write_text(
+        """
+        [hosts.hv01]
+        address = "ssh://tester@hv01"
+        tags = ["gpu", "fast"]
+        limits = { memory = "8GiB", vms = 4 }
+
+        [hosts.here]
+        backend = "qemu"
+        """
+    )
+    return path
+
+
+@pytest.mark.usefixtures("bare")
+def test_every_host_of_an_inventory_is_looked_at(inventory: Path) -> None:
+    told = doctor("--inventory", str(inventory))
+    assert told.exit_code == 1
+    first, second = told.stdout.split("\n\n")
+    assert first.startswith(
+        "[hv01] tags fast, gpu; limits memory=8192MiB,vms=4\nhyperv on ssh://tester@hv01: cannot run"
+    )
+    assert second.startswith("[here]\nqemu: cannot run machines\n")
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_program_gets_every_host_with_its_name(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_HYPERV_INVENTORY", str(inventory))
+    hosts = read(doctor("--json"))["hosts"]
+    assert [(host["name"], host["backend"], host["host"]) for host in hosts] == [
+        ("hv01", "hyperv", "ssh://tester@hv01"),
+        ("here", "qemu", "local"),
+    ]
+    assert hosts[0]["tags"] == ["fast", "gpu"]
+    assert hosts[0]["limits"] == {"memory": 8 * 2**30, "cpus": None, "vms": 4}
+    assert [host["name"] for host in read(doctor("--json", "--host", "here"))["hosts"]] == ["here"]
+    assert [host["name"] for host in read(doctor("--json", "--backend", "hyperv"))["hosts"]] == ["hv01"]
+
+
+@pytest.mark.usefixtures("bare")
+def test_an_inventory_that_is_wrong_is_wrong_use(inventory: Path) -> None:
+    assert doctor("--inventory", str(inventory), "--host", "here", "--backend", "hyperv").exit_code == 2
+    assert doctor("--inventory", str(inventory), "--host", "hv99").exit_code == 2
+    inventory.write_text("[hosts.a]\naddress = 'nowhere'")
+    told = doctor("--inventory", str(inventory))
+    assert told.exit_code == 2
+    assert "hosts.a.address" in told.stderr

@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -25,6 +26,7 @@ KEYRING_SERVICE = "pytest-hyperv:{host}"
 """The keyring's service for a host; the entry's user name is the host's user."""
 
 Ask = Callable[[str], str]
+_ASKING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,10 @@ def prompt() -> Ask | None:
 
 
 def _ask(question: str) -> str:
-    """What is typed, unseen; "" at the end of input."""
+    """What is typed, unseen; "" at the end of input. Several hosts that are opened at once ask one after the other."""
     try:
-        return getpass.getpass(question)
+        with _ASKING:
+            return getpass.getpass(question)
     except EOFError:
         return ""
 
