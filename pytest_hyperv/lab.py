@@ -27,6 +27,7 @@ from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.markers import Wish
 from pytest_hyperv.placement import Placement, Site
 from pytest_hyperv.pool import Kind, Pool, reopened_words
+from pytest_hyperv.private_network import PrivateNetwork
 from pytest_hyperv.stash import CANNOT, NONE_CAN, RUN, SETTINGS, TIMELINE
 from pytest_hyperv.states.record import StateRecord, sweep
 from pytest_hyperv.states.shelf import Shelf
@@ -173,30 +174,32 @@ class Lab:
 
     # -- machines
 
-    def lend(self, wish: Wish, purpose: str, *, more_to_come: bool = False) -> Loan:
+    def lend(self, wish: Wish, purpose: str, network: PrivateNetwork, *, more_to_come: bool = False) -> Loan:
         """A clean, running machine for ``purpose``, the node id of whoever asked for it.
 
+        One that is to have a private network has a place on ``network``, which is yet to be settled.
         Skips or fails the test whose machine turns out to need what the host, or the way into the guest, has not.
         """
 
         def lease(pool: Pool, kind: Kind) -> tuple[Machine, ...]:
             return (pool.lease(kind.spec, purpose, state=kind.state, more_to_come=more_to_come),)
 
-        (loan,) = self._lent(wish, purpose, lease, more_to_come=more_to_come)
+        (loan,) = self._lent(wish, purpose, network, lease, more_to_come=more_to_come)
         return loan
 
-    def lend_several(self, wish: Wish, purpose: str, count: int) -> list[Loan]:
+    def lend_several(self, wish: Wish, purpose: str, network: PrivateNetwork, count: int) -> list[Loan]:
         """So many machines of one kind on one host, for which there is room together. As of ``lend`` otherwise."""
 
         def lease(pool: Pool, kind: Kind) -> tuple[Machine, ...]:
             return pool.lease_several(kind.spec, purpose, count, state=kind.state)
 
-        return self._lent(wish, purpose, lease, count=count)
+        return self._lent(wish, purpose, network, lease, count=count)
 
     def _lent(
         self,
         wish: Wish,
         purpose: str,
+        network: PrivateNetwork,
         lease: Callable[[Pool, Kind], tuple[Machine, ...]],
         *,
         count: int = 1,
@@ -208,28 +211,38 @@ class Lab:
         try:
             kind = Kind(wish.spec.on(image), wish.state)
             with self._timeline.span("lease", state=state, purpose=purpose) as span:
-                site, machines = placement.lease(wish.requirements, kind, lambda pool: lease(pool, kind), count=count)
+                home = network.home if wish.spec.network == "private" else None
+                site, machines = placement.lease(
+                    wish.requirements, kind, lambda pool: lease(pool, kind), count=count, home=home
+                )
                 span.machine = ", ".join(machine.name for machine in machines)
         except CapabilityMissing as error:
             self._unmet(error.missing)
-        return [
-            Loan(
-                VirtualMachine(
-                    machine,
-                    image,
-                    backend,
-                    timeout=wish.timeout,
-                    transcript=Transcript(kept=self.settings.evidence != "never"),
-                ),
-                partial(self._take_back, site.pool, machine, state or image.name, more_to_come),
-                state,
-                host=site.host.name,
-                host_failed=partial(placement.lost, site),
+        loans = []
+        for machine in machines:
+            kept = Transcript(kept=self.settings.evidence != "never")
+            vm = VirtualMachine(machine, image, backend, timeout=wish.timeout, transcript=kept)
+            loans.append(
+                Loan(
+                    vm,
+                    partial(self._take_back, site.pool, vm, machine, state or image.name, more_to_come),
+                    state,
+                    host=site.host.name,
+                    host_failed=partial(placement.lost, site),
+                )
             )
-            for machine in machines
-        ]
+        if wish.spec.network == "private":
+            try:
+                for machine, loan in zip(machines, loans, strict=True):
+                    loan.vm.membership = network.admit(site.pool.backend, machine, image)
+            except BaseException:
+                for loan in loans:
+                    loan.give_back()
+                raise
+        return loans
 
-    def _take_back(self, pool: Pool, machine: Machine, state: str, more_to_come: bool) -> None:
+    def _take_back(self, pool: Pool, vm: VirtualMachine, machine: Machine, state: str, more_to_come: bool) -> None:
+        vm.membership.leave()
         reopened = tuple(machine.reopened)
         pool.release(machine, more_to_come=more_to_come)
         for why in reopened:

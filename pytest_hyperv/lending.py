@@ -13,6 +13,7 @@ from pytest_hyperv.lab import Lab, lab_of
 from pytest_hyperv.loan import Loan
 from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.markers import Mark, Wish, marks_of, wish_of
+from pytest_hyperv.private_network import PrivateNetwork
 from pytest_hyperv.spec import MachineSpec
 from pytest_hyperv.stash import LOANS, WISH
 from pytest_hyperv.states.declared import State
@@ -24,6 +25,8 @@ SHARED = pytest.StashKey[dict[Kind, Loan]]()
 """On the node that shares machines: the ones its tests use now."""
 LAST = pytest.StashKey[dict[Kind, pytest.Item]]()
 """On the session: the last test that wants a machine of a kind for itself."""
+NETWORK = pytest.StashKey[PrivateNetwork]()
+"""On a test, or on the node that shares machines: the private network of those that want one."""
 
 
 def machine_for(item: pytest.Item, default_image: str) -> VirtualMachine:
@@ -33,14 +36,16 @@ def machine_for(item: pytest.Item, default_image: str) -> VirtualMachine:
     """
     lab, wish = lab_of(item.config), item.stash[WISH].on_image(default_image)
     node = item.getparent(SCOPES[wish.reset]) if wish.reset in SCOPES else None
+    network = _network_of(node or item)
     if node is None:
-        loan = lab.lend(wish, item.nodeid, more_to_come=_more_to_come(item))
+        loan = lab.lend(wish, item.nodeid, network, more_to_come=_more_to_come(item))
         item.addfinalizer(loan.give_back)
         _hand_over(item, loan)
     else:
         known = [each.vm for each in node.stash.get(SHARED, {}).values()]
-        loan = _shared(lab, node, wish)
+        loan = _shared(lab, node, wish, network)
         _hand_over(item, loan, console_so_far(loan.vm) if loan.vm in known else "")
+    network.settle()
     if wish.spec.nested:
         lab.check_nested(loan.vm)
     item.config.hook.pytest_hyperv_machine_ready(machine=loan.vm, nodeid=item.nodeid)
@@ -53,14 +58,25 @@ def _hand_over(item: pytest.Item, loan: Loan, console: str = "") -> None:
     item.stash.setdefault(LOANS, []).append(loan)
 
 
-def _shared(lab: Lab, node: pytest.Collector, wish: Wish) -> Loan:
+def _network_of(node: pytest.Item | pytest.Collector) -> PrivateNetwork:
+    """The private network of a test, or of the class, module or session that shares machines.
+
+    Asked for before its machines are made, so that it ends after them.
+    """
+    if NETWORK not in node.stash:
+        made = node.stash[NETWORK] = PrivateNetwork(node.nodeid)
+        node.addfinalizer(made.close)
+    return node.stash[NETWORK]
+
+
+def _shared(lab: Lab, node: pytest.Collector, wish: Wish, network: PrivateNetwork) -> Loan:
     loans, kind = node.stash.setdefault(SHARED, {}), wish.kind
     loan = loans.get(kind)
     if loan is not None and loan.vm.crashed:
         loan.give_back()
         loan = None
     if loan is None:
-        loan = lab.lend(wish, node.nodeid)
+        loan = lab.lend(wish, node.nodeid, network)
         if not loans:
             node.addfinalizer(lambda: _give_back_all(loans))
         loans[kind] = loan
@@ -86,6 +102,7 @@ class MachineFactory:
 
     def __init__(self, item: pytest.Item, default_image: str) -> None:
         self._item, self._default_image = item, default_image
+        self._network = _network_of(item)
         self.loans: list[Loan] = []
 
     def __call__(self, count: int = 1, **arguments: Any) -> tuple[VirtualMachine, ...]:
@@ -99,10 +116,11 @@ class MachineFactory:
             self._default_image
         )
         lab.gate(wish)
-        loans = lab.lend_several(wish, self._item.nodeid, count)
+        loans = lab.lend_several(wish, self._item.nodeid, self._network, count)
         self.loans += loans
         for loan in loans:
             _hand_over(self._item, loan)
+        self._network.settle()
         return tuple(loan.vm for loan in loans)
 
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import datetime
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tenacity import RetryError, Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
-
-from pytest_hyperv import guest_events, guest_ports
+from pytest_hyperv import guest_events, guest_ports, waiting
 from pytest_hyperv.backends.base import Checkpoint, GuestCrash, Machine, MachineState
 from pytest_hyperv.checkpoint_tree import CheckpointTree
 from pytest_hyperv.copying import copy_in, copy_out
-from pytest_hyperv.errors import CapabilityMissing, CommandTimeout, MachineStateError, SessionLost
+from pytest_hyperv.errors import CapabilityMissing, MachineStateError
 from pytest_hyperv.guest import CommandResult, GuestProcess, Output
 from pytest_hyperv.guest_events import GuestEvent
 from pytest_hyperv.powershell import PowerShell
+from pytest_hyperv.private_network import Membership, Outsider
 from pytest_hyperv.psrp.result import PowerShellResult
 from pytest_hyperv.recorded_process import RecordedProcess
 from pytest_hyperv.spec import Image, MachineSpec
@@ -27,7 +25,6 @@ from pytest_hyperv.transcript import Transcript, command_line
 BOOT = 600.0
 SHUTDOWN = 120.0
 COPY = 600.0
-POLL = 0.1
 
 
 class VirtualMachine:
@@ -51,6 +48,7 @@ class VirtualMachine:
         self.backend = backend
         self._leased = time.time()
         self.transcript = transcript or Transcript(kept=False)
+        self.membership: Membership = Outsider(machine)
 
     def __repr__(self) -> str:
         return f"<VirtualMachine {self.name} {self._image.name} {self.state}>"
@@ -83,7 +81,7 @@ class VirtualMachine:
     @property
     def address(self) -> str:
         """The guest's network address, "" without a network."""
-        return self._machine.address
+        return self.membership.address
 
     @property
     def inner(self) -> Machine:
@@ -222,6 +220,7 @@ class VirtualMachine:
         """Boot the machine and wait until commands work. Raises BootTimeout."""
         with self.transcript.doing("start", self.name):
             self._machine.start(timeout)
+            self.membership.renew()
 
     def shutdown(self, *, timeout: float = SHUTDOWN) -> None:
         """Ask the guest to power off and wait for it. Raises MachineStateError when it does not in time."""
@@ -241,7 +240,7 @@ class VirtualMachine:
     def restart(self, *, timeout: float = BOOT) -> None:
         """Shut down and boot again."""
         self._machine.shutdown(min(timeout, SHUTDOWN))
-        self._machine.start(timeout)
+        self.start(timeout=timeout)
 
     def pause(self) -> None:
         """Stop the processors; memory stays."""
@@ -266,6 +265,7 @@ class VirtualMachine:
         """Go back to a point of this machine: running when memory was saved, off otherwise."""
         with self.transcript.doing("restore", checkpoint.name):
             self._machine.restore(checkpoint)
+            self.membership.renew()
 
     def delete_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Forget a point; those that grew from it stay."""
@@ -283,34 +283,11 @@ class VirtualMachine:
 
         A guest that reboots meanwhile is waited for; one that dies ends the wait at once.
         """
-        last: list[CommandResult] = []
-
-        def attempt() -> CommandResult:
-            last[:] = [self.run(argv, timeout=timeout)]
-            return last[0]
-
-        waiting = Retrying(
-            retry=retry_if_result(lambda result: not result) | retry_if_exception_type(SessionLost),
-            stop=stop_after_delay(timeout),
-            wait=wait_fixed(POLL),
-        )
-        try:
-            return waiting(attempt)
-        except RetryError as error:
-            seen = f"last seen: {last[0].explain()}" if last else f"last seen: {error.last_attempt.exception()}"
-            raise CommandTimeout(
-                f"`{shlex.join(argv)}` did not succeed in {timeout:g} s; {seen}", timeout=timeout
-            ) from None
+        return waiting.wait_until_succeeds(lambda: self.run(argv, timeout=timeout), argv, timeout)
 
     def wait_for_file(self, path: str, *, timeout: float = 60.0) -> None:
         """Wait until something exists at ``path``. Raises CommandTimeout."""
-        waiting = Retrying(
-            retry=retry_if_result(lambda facts: facts is None), stop=stop_after_delay(timeout), wait=wait_fixed(POLL)
-        )
-        try:
-            waiting(lambda: self._machine.session.stat(path))
-        except RetryError:
-            raise CommandTimeout(f"{path} did not appear in {timeout:g} s", timeout=timeout) from None
+        waiting.wait_for_file(lambda: self._machine.session.stat(path), path, timeout)
 
     def wait_for_port(self, port: int, *, host: str = "localhost", timeout: float = 60.0) -> None:
         """Wait until the guest can connect to a TCP port, its own or another host's. Raises CommandTimeout."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TypeVar
 
+from pytest_hyperv.backends.base import Backend
 from pytest_hyperv.capabilities import HostFacts, Offer, Requirements
 from pytest_hyperv.errors import CapabilityMissing, HostError, HostUnreachable, HypervError, PoolError
 from pytest_hyperv.inventory import Host
@@ -115,15 +116,29 @@ class Placement:
         }
 
     def lease(
-        self, needs: Requirements, kind: Kind, make: Callable[[Pool], Made], *, count: int = 1
+        self,
+        needs: Requirements,
+        kind: Kind,
+        make: Callable[[Pool], Made],
+        *,
+        count: int = 1,
+        home: Backend | None = None,
     ) -> tuple[Site, Made]:
         """What ``make`` leases, ``count`` machines, from the pool of a host; and that host.
 
         The host is the one that gets the test its machines soonest: one that has room now, of these one that has a
         spare, or the state, or fewest machines of this run. When all are full, the test waits for one of them. Raises
-        what ``make`` does, when there is no elsewhere.
+        what ``make`` does, when there is no elsewhere. With a ``home``, a backend of one of the hosts, it is that one,
+        or PoolError.
         """
         able, _ = self._sorted(needs)
+        if home is not None and able:
+            able = [site for site in able if site.is_open and site.pool.backend is home]
+            if not able:
+                raise PoolError(
+                    f"no more machines can be made where the private network of the test is, on {home.summary}",
+                    hint="see whether that host is up: `pytest-hyperv doctor`.",
+                )
         if not able:
             raise CapabilityMissing("no host can run this", missing=self.missing(needs))
         nearest = sorted(able, key=lambda site: site.pool.distance(kind, count)) if len(able) > 1 else able

@@ -183,6 +183,21 @@ class Machine(Protocol):
         ...
 
 
+class Network(Protocol):
+    """A private network: the machines that have joined it reach each other, and nothing else reaches them."""
+
+    def join(self, machine: Machine) -> str:
+        """Connect a machine whose spec says ``network="private"``; saying it again changes nothing.
+
+        Returns the hardware address that the guest must take, "" when its adapter has one of its own.
+        """
+        ...
+
+    def close(self) -> None:
+        """Remove the network; machines that are still on it are cut off. Idempotent."""
+        ...
+
+
 class Backend(Protocol):
     """A hypervisor, as far as the rest of the plugin knows it."""
 
@@ -232,6 +247,10 @@ class Backend(Protocol):
 
     def remove_state(self, state: Path) -> None:
         """Remove what the state saved in ``state`` has outside of that folder."""
+        ...
+
+    def open_network(self, purpose: str) -> Network:
+        """A private network that nobody is on yet; ``purpose`` says for whom. Raises HostError."""
         ...
 
     def close(self) -> None:

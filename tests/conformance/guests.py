@@ -116,6 +116,10 @@ class Guest(Protocol):
         """The names of its network adapters, the loopback left out."""
         ...
 
+    def networks(self, vm: VirtualMachine) -> list[str]:
+        """The IPv4 networks it has a way to, as addresses with prefixes; a way to everywhere is 0.0.0.0/0."""
+        ...
+
     def open_to_ping(self, vm: VirtualMachine) -> None:
         """Let the guest answer to ``ping``."""
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from pytest_hyperv import VirtualMachine
 
 CMD = ("cmd.exe", "/d", "/s", "/c")
@@ -14,6 +16,12 @@ SECURE_BOOT = "Confirm-SecureBootUEFI"
 TPM = "(Get-CimInstance -Namespace root/cimv2/Security/MicrosoftTpm -ClassName Win32_Tpm).SpecVersion"
 VIRTUALIZATION = "(Get-CimInstance Win32_Processor | Select-Object -First 1).VirtualizationFirmwareEnabled"
 ADAPTERS = "Get-NetAdapter | ForEach-Object { $_.Name }"
+NETWORKS = """
+Get-NetIPAddress -AddressFamily IPv4 | Where-Object { $_.IPAddress -ne '127.0.0.1' } |
+    ForEach-Object { "$($_.IPAddress)/$($_.PrefixLength)" }
+Get-NetRoute -AddressFamily IPv4 | Where-Object { $_.DestinationPrefix -eq '0.0.0.0/0' } |
+    ForEach-Object { $_.DestinationPrefix }
+"""
 CRASH = r"""
 $source = '
 [DllImport("ntdll.dll")]
@@ -127,6 +135,11 @@ class Windows:
     def adapters(self, vm: VirtualMachine) -> list[str]:
         """``Get-NetAdapter`` does not list the loopback."""
         return [str(name) for name in vm.ps(ADAPTERS).check().all]
+
+    def networks(self, vm: VirtualMachine) -> list[str]:
+        """The network of each address of the adapters, and the ways that lead on: a DHCP server would give one."""
+        said = vm.ps(NETWORKS).check().all
+        return sorted({str(ipaddress.ip_interface(str(each)).network) for each in said})
 
     def open_to_ping(self, vm: VirtualMachine) -> None:
         """The firewall answers no echo request of a network that nobody has vouched for."""

@@ -25,6 +25,7 @@ VARIANTS = (
     replace(SPEC, cpus=2, secure_boot="windows", tpm=True, dynamic_memory=(256 * MIB, GIB)),
     replace(SPEC, secure_boot="uefi-ca", nested=True, network="switch:lan"),
     replace(SPEC, network="nat", checkpoints="production"),
+    replace(SPEC, network="private", checkpoints="off"),
 )
 """Specs that make the backend say all it can say of machines."""
 FEWEST = 45
@@ -57,6 +58,10 @@ def go_through(host: Simulation, backend: HypervBackend, spec: MachineSpec, fold
     machine = backend.clone(host.state(spec), "to be heard")
     vm = VirtualMachine(machine, host.image, "hyperv")
     assert bool(vm.address) == (spec.network == "nat" or spec.network.startswith("switch:"))
+    if spec.network == "private":
+        network = backend.open_network("to be heard")
+        network.join(machine)
+        network.close()
     vm.screenshot(folder / "screen.png")
     vm.console_text()
     assert vm.sh("echo said").stdout == "said\r\n"

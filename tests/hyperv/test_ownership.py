@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,12 @@ def started(session, what, **options):
 
 Session.start = started
 backend = open_backend(cache)
-if state == "new":
+if state == "network":
+    network = backend.open_network("a run that dies")
+    machine = backend.clone(Path(sys.argv[4]), "a run that dies")
+    network.join(machine)
+    network.close()
+elif state == "new":
     ensure_state(cache, backend, replace(SPEC, cpus=int(sys.argv[4])))
 else:
     machine = backend.clone(Path(state), "a run that dies")
@@ -114,6 +120,24 @@ def test_the_sealed_disk_of_a_state_that_was_never_noted_as_whole_is_removed(hos
     assert disks(host) != before, "no disk was made, so this test shows nothing"
     assert gc(host).exit_code == 0
     assert disks(host) == before
+
+
+@pytest.mark.parametrize("fatal", ["New-VMSwitch", "Connect-VMNetworkAdapter", "Remove-VMSwitch"])
+def test_a_private_network_that_a_dead_run_left_is_removed_and_no_other(
+    host: Simulation, backend: HypervBackend, fatal: str
+) -> None:
+    network = backend.open_network("another test")
+    with host.switch("lab"), host.world() as world:
+        others = set(world.switches)
+    with host.switch("lab"):
+        die(host, fatal, "network", str(host.state(replace(SPEC, network="private"))))
+        told = gc(host)
+        assert told.exit_code == 0, told.output
+        assert "(private network of a run that dies)" in told.output
+        with host.world() as world:
+            assert len(world.switches) == len(others)
+    network.close()
+    network.close()
 
 
 def test_what_belongs_to_others_stays(host: Simulation, backend: HypervBackend, machine: HypervMachine) -> None:

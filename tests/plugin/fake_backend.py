@@ -26,9 +26,10 @@ from typing import Any
 import pytest
 
 from pytest_hyperv import errors
-from pytest_hyperv.backends.base import Backend, Checkpoint, GuestCrash, Machine, MachineState
+from pytest_hyperv.backends.base import Backend, Checkpoint, GuestCrash, Machine, MachineState, Network
 from pytest_hyperv.capabilities import NAMES, Capability, HostFacts, Offer
 from pytest_hyperv.guest import OUTPUT_LIMIT, CommandResult, Output
+from pytest_hyperv.guest_address import LINUX
 from pytest_hyperv.lease_file import LeaseFile
 from pytest_hyperv.leases import LeaseBook
 from pytest_hyperv.ledger import Ledger, Record
@@ -90,7 +91,7 @@ class Journal:
 
 
 class FakeSession(LocalSession):
-    """A session whose guest can die."""
+    """A session whose guest can die. What gives it an address is written down only: it would change this machine."""
 
     def __init__(self, machine: FakeMachine) -> None:
         super().__init__(machine.folder)
@@ -108,6 +109,9 @@ class FakeSession(LocalSession):
         output_limit: int = OUTPUT_LIMIT,
     ) -> CommandResult:
         """Run a program; ``die`` is the end of the guest."""
+        if LINUX in argv:
+            self._machine.takes_address(argv)
+            return CommandResult(tuple(argv), 0, b"", b"", 0.0)
         if list(argv) == ["die"]:
             self._machine.crash = GuestCrash("panic", "Kernel panic - not syncing: asked to", time.time())
             self.abort(errors.GuestCrashed("the guest died: asked to", machine=self._machine.name, kind="panic"))
@@ -153,6 +157,11 @@ class FakeMachine:
     def strike(self, operation: str) -> None:
         """Raise when the script says so."""
         self._journal.strike(operation)
+
+    def takes_address(self, argv: Sequence[str]) -> None:
+        """Note the address, and the names of all members that the guest is told."""
+        _, address, _, *hosts = argv[argv.index(LINUX) + 2 :]
+        self._journal.note("address", self.name, " ".join([address, *(line.split()[1] for line in hosts)]))
 
     @property
     def powershell(self) -> Session:
@@ -246,6 +255,23 @@ class FakeMachine:
         self._ledger.close(self._record)
 
 
+class FakeNetwork:
+    """Who joined what is in the journal: ``purpose`` is the network's."""
+
+    def __init__(self, journal: Journal, purpose: str) -> None:
+        self._journal, self._purpose = journal, purpose
+        journal.note("network", purpose=purpose)
+
+    def join(self, machine: Machine) -> str:
+        """Note it."""
+        self._journal.note("join", machine.name, self._purpose)
+        return ""
+
+    def close(self) -> None:
+        """Note it."""
+        self._journal.note("network-end", purpose=self._purpose)
+
+
 class FakeBackend:
     """Machines as folders below ``cache/machines``."""
 
@@ -287,6 +313,10 @@ class FakeBackend:
 
     def remove_state(self, state: Path) -> None:
         """All of it is in its folder."""
+
+    def open_network(self, purpose: str) -> Network:
+        """A network that is nothing but entries of the journal."""
+        return FakeNetwork(self._journal, purpose)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -19,6 +19,7 @@ from pytest_hyperv.backends.hyperv.guest_roads import access_to
 from pytest_hyperv.backends.hyperv.host import HypervHost
 from pytest_hyperv.backends.hyperv.host_book import HostBook
 from pytest_hyperv.backends.hyperv.machine import HypervMachine
+from pytest_hyperv.backends.hyperv.network import HypervNetwork, open_network
 from pytest_hyperv.backends.hyperv.offer import capabilities, check_usable, host_facts
 from pytest_hyperv.backends.hyperv.places import Place
 from pytest_hyperv.backends.hyperv.probe import HypervFacts, probe
@@ -160,6 +161,10 @@ class HypervBackend:
             self.host.do(cmdlets.folder(place))
             machine.copy_disk(state.disk)
             self.host.do(cmdlets.read_only(state.disk))
+
+    def open_network(self, purpose: str) -> HypervNetwork:
+        """A private switch on the host."""
+        return open_network(self.host, self._ledger, str(self._address), purpose)
 
     def close(self) -> None:
         """End the processes on the host; idempotent."""

@@ -37,6 +37,8 @@ SEEN = (
 """Properties of a machine that travel."""
 POINT = ("Id", "Name", "ParentSnapshotId", "SnapshotType", "State", "CreationTime")
 """Properties of a checkpoint that travel."""
+SWITCH = ("Id", "Name", "Notes")
+"""Properties of a switch that travel."""
 
 
 def hyperv(name: str, **parameters: Any) -> Command:
@@ -159,13 +161,34 @@ def _firmware(spec: MachineSpec) -> dict[str, str]:
 
 
 def _network(call: Call, ident: UUID, spec: MachineSpec) -> Call:
-    """New-VM leaves one adapter: it goes, or is led to a switch."""
+    """New-VM leaves one adapter: it goes, is led to a switch, or waits for the private one of a test."""
     adapters = machine(ident) | hyperv("Get-VMNetworkAdapter")
     if spec.network == "none":
         return call.then(adapters | hyperv("Remove-VMNetworkAdapter"))
-    switch = DEFAULT_SWITCH if spec.network == "nat" else spec.network.removeprefix("switch:")
-    call = call.then(adapters | hyperv("Connect-VMNetworkAdapter", SwitchName=switch))
+    if spec.network != "private":
+        switch = DEFAULT_SWITCH if spec.network == "nat" else spec.network.removeprefix("switch:")
+        call = call.then(connected(ident, switch))
     return call.then(adapters | hyperv("Set-VMNetworkAdapter", MacAddressSpoofing="On")) if spec.nested else call
+
+
+def connected(ident: UUID, switch: str) -> Statement:
+    """Lead the adapter of a machine, which may run, to the switch of that name."""
+    return machine(ident) | hyperv("Get-VMNetworkAdapter") | hyperv("Connect-VMNetworkAdapter", SwitchName=switch)
+
+
+def private_switch(name: str, notes: str) -> Statement:
+    """A switch for machines alone: the host is not on it, nor is any network of its."""
+    return hyperv("New-VMSwitch", Name=name, SwitchType="Private", Notes=notes) | Select(*SWITCH)
+
+
+def private_switches() -> Statement:
+    """Every private switch of the host."""
+    return hyperv("Get-VMSwitch", SwitchType="Private") | Select(*SWITCH)
+
+
+def switch_removed(ident: UUID) -> Statement:
+    """Remove a switch; adapters that led to it lead nowhere then."""
+    return hyperv("Get-VMSwitch", Id=ident) | hyperv("Remove-VMSwitch", Force=True)
 
 
 def service(ident: UUID, guid: str) -> Statement:
@@ -309,6 +332,10 @@ def file_copied(ident: UUID, source: str, target: str) -> Statement:
 
 
 def events(logs: Sequence[str], ids: Sequence[int], since: datetime.datetime) -> Statement:
-    """Entries of the host's event logs. None at all is an error: NoMatchingEventsFound."""
-    wanted = {"LogName": list(logs), "Id": list(ids), "StartTime": since}
+    """Entries of the host's event logs. None at all is an error: NoMatchingEventsFound.
+
+    One filter for each log and number: a list within a filter arrives as an ArrayList, which Get-WinEvent takes for
+    one text (PowerShell issue 13108).
+    """
+    wanted = [{"LogName": log, "Id": number, "StartTime": since} for log in logs for number in ids]
     return Command("Get-WinEvent", FilterHashtable=wanted) | Select("Id", "TimeCreated", "Message")

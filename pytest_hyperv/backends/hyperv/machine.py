@@ -93,7 +93,9 @@ class HypervMachine:
 
     @property
     def address(self) -> str:
-        """The guest's first IPv4 address, as it tells it itself; "" when it has told none."""
+        """The guest's first IPv4 address, as it tells it itself; "" when it has told none, or nobody can reach it."""
+        if self.spec.network == "private":
+            return ""
         told = self._host.ask(cmdlets.addresses(self._ident)).all
         found = [str(address) for adapter in told for address in adapter.IPAddresses or ()]
         return next((address for address in found if ":" not in address), "")

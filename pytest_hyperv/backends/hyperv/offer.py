@@ -94,11 +94,7 @@ def capabilities(facts: HypervFacts) -> dict[str, Capability]:
         "nested": _nested(facts),
         "checkpoints": YES,
         "network-nat": _nat(facts),
-        "network-private": Capability(
-            False,
-            "networks of their own for machines are not part of this version",
-            'let the host have a private switch, and use network="switch:NAME"',
-        ),
+        "network-private": YES,
         "network-switch": _switch(facts),
         "dynamic-memory": YES,
         "hardware-virtualization": YES,

@@ -18,6 +18,7 @@ from pytest_hyperv.backends.qemu.blueprint import Blueprint
 from pytest_hyperv.backends.qemu.command_line import VARIABLES
 from pytest_hyperv.backends.qemu.guest_install import server_program
 from pytest_hyperv.backends.qemu.machine import QemuMachine
+from pytest_hyperv.backends.qemu.network import QemuNetwork
 from pytest_hyperv.backends.qemu.offer import capabilities
 from pytest_hyperv.backends.qemu.saving import new_ram_file
 from pytest_hyperv.backends.qemu.unanswered import Unanswered
@@ -134,6 +135,10 @@ class QemuBackend:
 
     def remove_state(self, state: Path) -> None:
         """All of a state lies in its folder."""
+
+    def open_network(self, purpose: str) -> QemuNetwork:  # noqa: ARG002 - nothing of it needs to be written down
+        """A network within this process."""
+        return QemuNetwork()
 
     def close(self) -> None:
         """Nothing is held beyond the machines."""

@@ -44,13 +44,14 @@ class Ram:
 
 @dataclass(frozen=True)
 class Channels:
-    """Numbers of inherited file descriptors: listening sockets, and the TPM's connected one if there is one."""
+    """Numbers of inherited file descriptors: listening sockets, and the connected ones of TPM and network card."""
 
     monitor: int
     agent: int
     server: int
     powershell: int
     tpm: int | None = None
+    network: int | None = None
 
 
 def escaped(value: str) -> str:
@@ -104,7 +105,7 @@ def command_line(
         *_disk(layers, os_family),
         *_channels(channels),
         *(_tpm(channels.tpm) if channels.tpm is not None else ()),
-        *_network(spec, os_family),
+        *_network(spec, os_family, channels.network, mac_of(uuid)),
         *("-device", "vmgenid,guid=auto", "-device", "pvpanic-pci", "-device", "virtio-rng-pci"),
         *("-device", "VGA,vgamem_mb=8"),
         *(("-device", "virtio-balloon-pci,free-page-reporting=on") if spec.dynamic_memory else ()),
@@ -160,8 +161,17 @@ def _tpm(fd: int) -> list[str]:
     ]
 
 
-def _network(spec: MachineSpec, os_family: OsFamily) -> list[str]:
+def mac_of(uuid: str) -> str:
+    """A machine's own hardware address on a private network: an administered one, with five bytes of its GUID."""
+    digits = uuid.replace("-", "")[:10].rjust(10, "0")
+    return ":".join(["02", *(digits[at : at + 2] for at in range(0, 10, 2))])
+
+
+def _network(spec: MachineSpec, os_family: OsFamily, fd: int | None, mac: str) -> list[str]:
+    """A card on a private network is QEMU's end of a connected socket: nothing listens anywhere."""
     if spec.network == "none":
         return ["-nic", "none"]
     model = "virtio-net-pci" if os_family == "linux" else "e1000e"
+    if spec.network == "private":
+        return ["-netdev", f"socket,id=net0,fd={fd}", "-device", f"{model},netdev=net0,mac={mac},romfile="]
     return ["-netdev", "user,id=net0", "-device", f"{model},netdev=net0,romfile="]

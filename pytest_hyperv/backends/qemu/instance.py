@@ -56,6 +56,8 @@ class Launch:
     argv: Callable[[Channels], list[str]]
     with_tpm: bool
     environment: dict[str, str]
+    card: socket.socket | None = None
+    """The network card's end of its cable, given to the process."""
 
 
 class Instance:
@@ -90,6 +92,8 @@ class Instance:
             for channel in CHANNELS:
                 self._sockets[channel] = connect(self.folder, channel)
             inherited = {channel: listener.fileno() for channel, listener in listeners.items()}
+            if launch.card is not None:
+                inherited["network"] = ours.enter_context(launch.card).fileno()
             if launch.with_tpm:
                 process, control = tpm.start(self.folder, launch.environment)
                 self._processes.append(process)

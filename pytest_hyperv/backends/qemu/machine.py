@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pytest_hyperv.backends.qemu import bundle as bundles
 from pytest_hyperv.backends.qemu import console, migration, overlay, saving, seen, tpm
 from pytest_hyperv.backends.qemu.blueprint import Blueprint
 from pytest_hyperv.backends.qemu.bundle import Bundle, Inside
+from pytest_hyperv.backends.qemu.cable import Cable
 from pytest_hyperv.backends.qemu.checkpoints import CheckpointStore
 from pytest_hyperv.backends.qemu.command_line import DISK_NODE, VARIABLES, Channels, Ram, disk_chain
 from pytest_hyperv.backends.qemu.instance import Launch
@@ -38,6 +40,7 @@ class QemuMachine:
         self._top: Path | None = None
         self._life: Life | None = None
         self._checkpoints = CheckpointStore(record.folder)
+        self.cable = Cable(there=blueprint.spec.network == "private")
         self._layer_count = 0
         self.current = ""
         self.reopened: list[str] = []
@@ -273,7 +276,7 @@ class QemuMachine:
             self._folder,
             folder,
             ram_size=self._blueprint.ram_size,
-            launch=lambda top, ram: self._launch([*self._below, top], ram, incoming=True),
+            launch=lambda top, ram: self._launch([*self._below, top], ram, self.cable.loose_end(), incoming=True),
         )
 
     def _freeze_disk(self, life: Life | None) -> tuple[Path, ...]:
@@ -302,8 +305,6 @@ class QemuMachine:
         shutil.copyfile(self._folder / overlay.TEMPLATE, folder / overlay.TEMPLATE)
         self._blueprint.bundle(folder, layers, memory=memory, inside=inside, sealed=sealed).write()
 
-    # -- evidence
-
     def screenshot(self) -> bytes:
         """The screen as a PNG file."""
         return seen.screenshot(self._living().monitor, self._folder)
@@ -319,9 +320,8 @@ class QemuMachine:
     def discard(self) -> None:
         """End the machine and strike it out of the ledger."""
         self._end_life()
+        self.cable.drop()
         self._ledger.close(self._record)
-
-    # -- parts
 
     def _new_top(self, template: Path | None = None) -> Path:
         self._layer_count += 1
@@ -334,13 +334,13 @@ class QemuMachine:
 
     def _new_life(self, ram: Ram, *, incoming: bool, inside: Inside) -> Life:
         assert self._top is not None
-        launch = self._launch([*self._below, self._top], ram, incoming=incoming)
+        launch = self._launch([*self._below, self._top], ram, self.cable.new_end(), incoming=incoming)
         return Life(self.name, self._folder, launch, inside, self.reopened.append)
 
-    def _launch(self, layers: list[Path], ram: Ram, *, incoming: bool) -> Launch:
+    def _launch(self, layers: list[Path], ram: Ram, card: socket.socket | None, *, incoming: bool) -> Launch:
         def argv(channels: Channels) -> list[str]:
             return self._blueprint.command_line(
                 name=self.name, uuid=self.id, layers=layers, ram=ram, channels=channels, incoming=incoming
             )
 
-        return Launch(argv, self.spec.tpm, self._record.environment)
+        return Launch(argv, self.spec.tpm, self._record.environment, card)

@@ -13,7 +13,6 @@ from pytest_hyperv.errors import HostError
 SETUP = "run `pytest-hyperv setup`"
 NESTED = (Path("/sys/module/kvm_intel/parameters/nested"), Path("/sys/module/kvm_amd/parameters/nested"))
 HYPERV = 'use a Hyper-V host that has it, with backend="hyperv"'
-NAT = 'use network="nat", which gives each machine a network of its own'
 KVM = "use a host with VT-x or AMD-V on and /dev/kvm open to this user; machines are emulated meanwhile"
 YES = Capability(True)
 
@@ -31,7 +30,7 @@ def capabilities(no_kvm: str) -> dict[str, Capability]:
         "nested": YES if no_kvm else _nested_kvm(),
         "checkpoints": YES,
         "network-nat": YES,
-        "network-private": Capability(False, "the qemu backend has no private networks", NAT),
+        "network-private": YES,
         "network-switch": Capability(False, "the qemu backend has no named switches", HYPERV),
         "dynamic-memory": YES,
         "hardware-virtualization": Capability(not no_kvm, no_kvm, "" if not no_kvm else KVM),

@@ -17,6 +17,7 @@ from tests.hvsim.guest.system import Opened
 from tests.hvsim.host.switches import addresses
 
 PIECE = 1 << 16
+HOSTS = r"C:\Windows\System32\drivers\etc\hosts"
 NO_ANSWER = 4.0
 """Seconds that ``ping`` waits for each answer when it is not told."""
 ENDLESS = 3600
@@ -76,6 +77,8 @@ def reaches(guest: Opened, target: str) -> bool:
     """Whether an address is the guest's own, or that of a machine that runs on a switch it is on too."""
     if target.casefold() in ("localhost", "::1", COMPUTER.casefold()) or target.startswith("127."):
         return True
+    named = [line.split() for line in _hosts(guest) if not line.startswith("#")]
+    target = next((address for address, *names in filter(None, named) if target in names), target)
     own = {adapter.switch for adapter in guest.vm.settings.adapters if adapter.switch}
     return any(
         target in addresses(guest.world, vm, adapter)
@@ -83,6 +86,10 @@ def reaches(guest: Opened, target: str) -> bool:
         for adapter in vm.settings.adapters
         if adapter.switch in own
     )
+
+
+def _hosts(guest: Opened) -> list[str]:
+    return guest.files.read(HOSTS).decode().splitlines() if guest.files.exists(HOSTS) else []
 
 
 def timeout(start: Start) -> Running:  # noqa: ARG001

@@ -1,4 +1,4 @@
-"""The guest's event logs and its ports: the package's scripts about them played, and ``eventcreate``.
+"""The guest's event logs: the package's script about them played, and ``eventcreate``.
 
 Entries are kept on the guest's disk, as Windows keeps them.
 """
@@ -11,18 +11,14 @@ from typing import Any
 
 from tests.hvsim.engine.values import custom_object
 from tests.hvsim.guest.command_line import split_arguments
-from tests.hvsim.guest.console_programs import reaches
 from tests.hvsim.guest.events import STDERR, STDOUT, Running, Start, text
 from tests.hvsim.guest.remote_values import ErrorRecord
-from tests.hvsim.guest.services import service, status
 from tests.hvsim.guest.shell_state import GuestShell, Terminating
 from tests.hvsim.guest.system import Opened
 
 STORE = r"C:\Windows\System32\winevt\SIMULATED"
 """The file that holds the entries, as JSON: when, log, source, level and text of each."""
 LEVELS = {"error": 2, "warning": 3, "information": 4, "success": 4}
-PORTS = {445: "LanmanServer", 5985: "WinRM"}
-"""The services that listen, by their ports."""
 
 
 def _entries(guest: Opened) -> list[dict[str, Any]]:
@@ -61,13 +57,3 @@ def events(shell: GuestShell, values: dict[str, Any]) -> Iterator[object]:
     for entry in found[: -int(values["Most"]) - 1 : -1]:
         told = str(entry["text"])[: int(values["Longest"])]
         yield custom_object({"Time": entry["time"], "Source": entry["source"], "Level": entry["level"], "Text": told})
-
-
-def connect(shell: GuestShell, values: dict[str, Any]) -> Iterator[object]:
-    """Nothing when the port of a guest that can be reached has a service that listens, else an error."""
-    yield from ()
-    name, listens = str(values["Name"]), service(PORTS.get(int(values["Port"]), ""))
-    with shell.system.open() as guest:
-        runs = listens is not None and reaches(guest, name) and status(guest.memory, listens) == "Running"
-    if not runs:
-        raise Terminating(ErrorRecord("no answer in time", "no answer in time", "OperationStopped"))

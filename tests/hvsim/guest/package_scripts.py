@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pytest_hyperv.backends.hyperv.scripts import text
+from pytest_hyperv.guest_address import WINDOWS as TAKE_ADDRESS
 from pytest_hyperv.guest_events import WINDOWS_EVENTS
 from pytest_hyperv.guest_ports import WINDOWS as CONNECT
 from tests.hvsim.engine.values import Int64, custom_object
-from tests.hvsim.guest import event_scripts
+from tests.hvsim.guest import event_scripts, network_scripts
 from tests.hvsim.guest.files import GuestFileError, absolute
 from tests.hvsim.guest.program_script import run_program
 from tests.hvsim.guest.remote_values import ErrorRecord
@@ -73,6 +74,7 @@ PACKAGE_SCRIPTS: dict[str, Answer] = {
     text("set-clock"): set_clock,
     text("remove-file"): remove_file,
     WINDOWS_EVENTS: event_scripts.events,
-    CONNECT: event_scripts.connect,
+    CONNECT: network_scripts.connect,
+    TAKE_ADDRESS: network_scripts.take_address,
 }
 """Who plays which script, by its text."""

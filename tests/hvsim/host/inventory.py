@@ -11,13 +11,14 @@ from tests.hvsim.host.world import SimHost
 
 
 def left_over(folder: Path, *stores: str) -> list[str]:
-    """Machines, merges, mounted disks, locks and live processes of a host, and files below `stores`, in words.
+    """Machines, private switches, merges, mounted disks, locks, live processes and files below `stores`, in words.
 
     `stores` are Windows paths of folders; files elsewhere are not reported, nor are read-only files, which are images.
     """
     host = SimHost(folder)
     with host.transaction() as world:
         found = [f"machine {vm.name} ({vm.id}) is {vm.state_name.name}" for vm in world.machines.values()]
+        found += [f"switch {switch.name}" for switch in world.switches.values() if switch.kind == "Private"]
         found += [f"merge of the disks of {merge.name}" for merge in world.merges]
         found += [f"disk {disk.path} is mounted" for disk in world.mounted]
         found += [f"{lock.path} is locked: {lock.reason}" for lock in world.locks]

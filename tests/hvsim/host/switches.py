@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 
+from tests.hvsim.host.disks import GuestDisk
 from tests.hvsim.host.failures import HostFailure, invalid_argument, not_found
 from tests.hvsim.host.machines import NetworkAdapter, VirtualMachine, readiness
 from tests.hvsim.host.state import Switch, World
@@ -12,6 +14,8 @@ DEFAULT_SWITCH = "c08cb7b8-9b3c-408e-8e30-5e16a3aeb444"
 """The id of the Default Switch, the same on every client Windows."""
 PHYSICAL_ADAPTER = "Ethernet"
 MAC_POOL = "00155D01"
+STATIC = r"C:\Windows\System32\config\ADDRESSES"
+"""Where a guest keeps the addresses that it was given."""
 
 
 def first_switches(world: World) -> None:
@@ -81,8 +85,25 @@ def addresses(world: World, vm: VirtualMachine, adapter: NetworkAdapter) -> list
     elif switch.kind == "External":
         network = "10.20.30"
     else:
+        static = guest_network(world, vm).get(adapter.id)
         network = "169.254.77"
+        if static:
+            return [static, f"fe80::215:5dff:fe{adapter.mac[6:8]}:{adapter.mac[8:]}".lower()]
     return [f"{network}.{host}", f"fe80::215:5dff:fe{adapter.mac[6:8]}:{adapter.mac[8:]}".lower()]
+
+
+def guest_network(world: World, vm: VirtualMachine) -> dict[str, str]:
+    """The addresses that somebody gave the guest's adapters, by the adapters' ids: kept on its disk."""
+    disk = GuestDisk(world, vm.top_disk, world.now)
+    entry = disk.read(STATIC)
+    return dict(json.loads(disk.content(entry))) if entry is not None else {}
+
+
+def set_guest_address(world: World, vm: VirtualMachine, adapter: NetworkAdapter, address: str) -> None:
+    """Give an adapter of the guest a fixed address."""
+    GuestDisk(world, vm.top_disk, world.now).write(
+        STATIC, json.dumps({**guest_network(world, vm), adapter.id: address}).encode()
+    )
 
 
 def valid_mac(text: str) -> str:

@@ -36,6 +36,8 @@ SPECS = {
     "nested": MachineSpec(nested=True, memory=4 * GIB, cpus=2),
     "NAT": MachineSpec(network="nat"),
     "a switch": MachineSpec(network="switch:Büro 1"),
+    "a private network": MachineSpec(network="private"),
+    "nested on a private network": MachineSpec(nested=True, network="private"),
     "nested with NAT": MachineSpec(nested=True, network="nat"),
     "everything": MachineSpec(
         memory=4 * GIB, cpus=4, secure_boot="windows", tpm=True, nested=True, network="switch:lab"
@@ -86,6 +88,10 @@ CALLS: dict[str, Callable[[], Runnable]] = {
     "exported": lambda: cmdlets.exported(IDENT, "D:\\export"),
     "imported": lambda: cmdlets.imported("D:\\export\\x.vmcx", FOLDER),
     "addresses": lambda: cmdlets.addresses(IDENT),
+    "connected": lambda: cmdlets.connected(IDENT, f"pytest-hyperv {OTHER}"),
+    "private_switch": lambda: cmdlets.private_switch(f"pytest-hyperv {OTHER}", "a note"),
+    "private_switches": cmdlets.private_switches,
+    "switch_removed": lambda: cmdlets.switch_removed(OTHER),
     "file_copied": lambda: cmdlets.file_copied(IDENT, "C:\\a.txt", "C:\\b\\a.txt"),
     "events": lambda: cmdlets.events(["Microsoft-Windows-Hyper-V-Worker-Admin"], [18590, 18560], SINCE),
     **{f"created: {kind}": partial(created, spec) for kind, spec in SPECS.items()},
@@ -116,6 +122,7 @@ GIVES = {
     "New-VHD": net("Microsoft.Vhd.PowerShell.VirtualHardDisk", Path=DISK, ParentPath="C:\\golden.vhdx"),
     "Get-VMHost": net("VMHost", "VirtualizationObject", Name="HV01"),
     "Get-VMSwitch": net("VMSwitch", "VirtualizationObject", Name="lab", Id=OTHER),
+    "New-VMSwitch": net("VMSwitch", "VirtualizationObject", Name="lab", Id=OTHER),
     "Get-VMHostPartitionableGpu": net("VMHostPartitionableGpu", Name="\\\\?\\PCI"),
     "New-Item": net("System.IO.DirectoryInfo", "System.IO.FileSystemInfo", FullName=FOLDER),
     "Get-Date": SINCE,

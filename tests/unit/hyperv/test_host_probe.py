@@ -67,12 +67,12 @@ def test_every_windows_answers_every_question(
     assert host_facts(facts) == HostFacts(64 * GIB, 16, facts.disk, "windows", edition)
     assert 400 * GIB < facts.disk <= 500 * GIB
     network = set() if edition == "client" else {"network-nat", "network-switch"}
-    assert absent(facts) == {"sr-iov", "gpu-partition", "network-private", "shielded", *network}
+    assert absent(facts) == {"sr-iov", "gpu-partition", "shielded", *network}
 
 
 def test_what_the_hardware_has_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = probed(tmp_path, monkeypatch, edition="client", sriov=True, partitionable_gpu=True)
-    assert absent(facts) == {"network-private", "shielded"}
+    assert absent(facts) == {"shielded"}
 
 
 @pytest.mark.parametrize(

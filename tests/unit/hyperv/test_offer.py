@@ -60,7 +60,7 @@ def test_every_capability_is_told() -> None:
 
 def test_a_plain_server_lacks_what_needs_hardware_or_switches() -> None:
     missing = {name for name, found in capabilities(SERVER).items() if not found.available}
-    assert missing == {"network-nat", "network-private", "network-switch", "gpu-partition", "sr-iov", "shielded"}
+    assert missing == {"network-nat", "network-switch", "gpu-partition", "sr-iov", "shielded"}
     for name in missing - {"shielded"}:
         assert capabilities(SERVER)[name].fix
 

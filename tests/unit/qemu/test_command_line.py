@@ -16,7 +16,9 @@ from pytest_hyperv.spec import MIB, MachineSpec
 LAYERS = [Path("/golden,odd.qcow2"), Path("/state.qcow2"), Path("/top.qcow2")]
 
 
-def built(spec: MachineSpec, ram: Ram | None = None, smm: bool = False, accelerator: str = "tcg") -> list[str]:
+def built(
+    spec: MachineSpec, ram: Ram | None = None, smm: bool = False, accelerator: str = "tcg", network: int | None = None
+) -> list[str]:
     """The arguments for ``spec`` without the program."""
     return lines.command_line(
         spec,
@@ -28,7 +30,7 @@ def built(spec: MachineSpec, ram: Ram | None = None, smm: bool = False, accelera
         layers=LAYERS,
         ram=ram or Ram(),
         ram_size=spec.memory,
-        channels=Channels(3, 4, 5, 6, 7 if spec.tpm else None),
+        channels=Channels(3, 4, 5, 6, 7 if spec.tpm else None, network),
         incoming=False,
     )[1:]
 
@@ -44,6 +46,16 @@ def test_no_network_and_a_sandbox_by_default() -> None:
     assert value(argv, "-nic") == "none"
     assert "-netdev" not in argv
     assert value(argv, "-sandbox") == "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+
+def test_a_private_network_is_a_connected_socket_and_each_machine_has_its_own_address() -> None:
+    spec, uuid = replace(MachineSpec(), network="private"), "12345678-9abc-4000-8000-000000000000"
+    argv = built(spec, network=9)
+    assert value(argv, "-netdev") == "socket,id=net0,fd=9"
+    assert "virtio-net-pci,netdev=net0,mac=02:00:00:00:00:00,romfile=" in argv
+    assert lines.mac_of(uuid) == "02:12:34:56:78:9a"
+    assert lines.mac_of("") == "02:00:00:00:00:00", "what the hardware is compared by names no machine"
+    assert not [word for word in argv if "listen" in word or "hostfwd" in word or "user,id=net0" in word]
 
 
 def test_every_layer_is_spelt_out_and_only_the_top_is_writable() -> None:

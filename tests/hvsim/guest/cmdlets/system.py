@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.hvsim.engine.values import EnumValue, UInt32, UInt64
+from tests.hvsim.engine.values import Byte, EnumValue, UInt32, UInt64
 from tests.hvsim.guest.cmdlets.command import Command, Context
 from tests.hvsim.guest.identity import COMPUTER, OS_NAME, OS_VERSION
 from tests.hvsim.guest.operators import like, listed, number, text
@@ -18,6 +18,7 @@ from tests.hvsim.guest.processes import end_processes, processes
 from tests.hvsim.guest.services import SERVICES, Service, Status, set_status, status
 from tests.hvsim.guest.system import Opened
 from tests.hvsim.guest.system_programs import go_down
+from tests.hvsim.host.switches import DEFAULT_SWITCH, addresses
 from tests.hvsim.values import NetObject
 
 _SERVICE_STATUS = {"Stopped": 1, "Running": 4}
@@ -232,6 +233,31 @@ def get_adapters(context: Context) -> Iterator[Any]:
         )
 
 
+def get_addresses(context: Context) -> Iterator[Any]:
+    """The IPv4 addresses of the adapters, and the loopback's."""
+    for address, prefix in [*((address, 24) for _, address in _ipv4(context)), ("127.0.0.1", 8)]:
+        found = {"IPAddress": address, "PrefixLength": Byte(prefix)}
+        yield NetObject((f"{_CIM}#MSFT_NetIPAddress", _CIM, "System.Object"), found)
+
+
+def get_routes(context: Context) -> Iterator[Any]:
+    """The ways to the networks of the adapters, and on from the Default Switch, which has a DHCP server."""
+    for switch, address in _ipv4(context):
+        near = f"{address.rpartition('.')[0]}.0/24"
+        for target in (near, "0.0.0.0/0") if switch == DEFAULT_SWITCH else (near,):
+            yield NetObject((f"{_CIM}#MSFT_NetRoute", _CIM, "System.Object"), {"DestinationPrefix": target})
+
+
+def _ipv4(context: Context) -> list[tuple[str | None, str]]:
+    with context.shell.system.open() as guest:
+        return [
+            (adapter.switch, address)
+            for adapter in guest.vm.settings.adapters
+            for address in addresses(guest.world, guest.vm, adapter)
+            if ":" not in address
+        ]
+
+
 _SERVICE = ("Name",)
 COMMANDS = {
     "Start-Sleep": Command(start_sleep, ("Seconds",), ("Milliseconds",), aliases={"s": "Seconds", "m": "Milliseconds"}),
@@ -248,4 +274,6 @@ COMMANDS = {
     "Get-ComputerInfo": Command(get_computer_info, ("Property",)),
     "Confirm-SecureBootUEFI": Command(confirm_secure_boot),
     "Get-NetAdapter": Command(get_adapters, ("Name",)),
+    "Get-NetIPAddress": Command(get_addresses, (), ("AddressFamily",)),
+    "Get-NetRoute": Command(get_routes, (), ("AddressFamily",)),
 }
