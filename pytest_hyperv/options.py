@@ -69,6 +69,13 @@ def parse_limit(text: str) -> int | None:
     return parse_size(text)
 
 
+def parse_time(text: str) -> float:
+    """Seconds from text such as "4h". Raises ValueError."""
+    from pytest_hyperv.durations import parse_duration
+
+    return parse_duration(text)
+
+
 def _inventory(text: str) -> Path | None:
     return None if text == "none" else Path(text).expanduser().absolute()
 
@@ -142,6 +149,7 @@ STATES_LIMIT = Option(
     "20GiB",
     "SIZE",
 )
+KEEP_FOR = Option("keep_for", parse_time, "how long a machine is kept, since somebody last was in it", "4h", "TIME")
 OPTIONS = (
     Option("backend", _choice(*BACKENDS), "which hypervisor makes the machines: auto, hyperv or qemu", "auto", "NAME"),
     Option("image", str, "golden image of machines whose test names none", "debian-12", "NAME"),

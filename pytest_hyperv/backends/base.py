@@ -12,10 +12,11 @@ from pytest_hyperv.capabilities import Offer
 from pytest_hyperv.errors import SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.leases import LeaseBook
+from pytest_hyperv.ledger import Record
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.psrp.calls import Runnable
 from pytest_hyperv.psrp.result import PowerShellResult
-from pytest_hyperv.spec import Image, MachineSpec
+from pytest_hyperv.spec import Image, MachineSpec, OsFamily
 
 
 class MachineState(StrEnum):
@@ -75,6 +76,11 @@ class Machine(Protocol):
     @property
     def spec(self) -> MachineSpec:
         """What the machine was asked to be."""
+        ...
+
+    @property
+    def os_family(self) -> OsFamily:
+        """What its guest is: "linux" or "windows"."""
         ...
 
     @property
@@ -182,6 +188,28 @@ class Machine(Protocol):
         """End the machine and remove everything of it; idempotent."""
         ...
 
+    def keep(self, reason: str, seconds: float, *, running: bool) -> Path:
+        """Let the machine outlive this process, for ``seconds`` (0: no end), and `leave` it: paused unless ``running``.
+
+        Returns the folder where it is written down. Raises LeaseLost when it is gone.
+        """
+        ...
+
+    def leave(self) -> None:
+        """Let go of a machine that was attached to, as it is; idempotent. This object is of no use then."""
+        ...
+
+    def let_in(self) -> None:
+        """From now on have other processes able to attach to this one's machine and to use its guest."""
+        ...
+
+    def viewers(self) -> tuple[tuple[str, ...], ...]:
+        """Programs with arguments, the best first, each of which shows the screen and takes the keyboard.
+
+        Raises MachineStateError when the machine is off.
+        """
+        ...
+
 
 class Network(Protocol):
     """A private network: the machines that have joined it reach each other, and nothing else reaches them."""
@@ -235,6 +263,14 @@ class Backend(Protocol):
 
     def clone(self, state: Path, purpose: str) -> Machine:
         """A running machine made from the state saved in ``state``. Raises StateError when that is damaged."""
+        ...
+
+    def attach(self, record: Record, *, guest: bool) -> Machine:
+        """The machine of a record of this backend, made by another process: kept, or in the hands of a living run.
+
+        To be left by ``Machine.leave``. Without ``guest`` only what is seen from outside is wanted, and the better way
+        in is left to others. Raises MachineStateError when there is no way in beside those who are in it already.
+        """
         ...
 
     def save_state(self, machine: Machine, folder: Path) -> None:

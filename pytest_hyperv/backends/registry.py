@@ -50,6 +50,17 @@ def normal_address(backend: str, text: str) -> str:
     return "local"
 
 
+def open_backend_of(record: Record, cache: Path) -> Backend:
+    """The backend that a machine was made by, on the host where that is. Raises as ``open_backend``."""
+    host = "local"
+    if record.backend == "hyperv":
+        from pytest_hyperv.backends.hyperv.places import Place
+
+        place = Place.read(record.folder)
+        host = place.host if place is not None else host
+    return open_backend(record.backend, cache, host=host)
+
+
 def reclaim(record: Record) -> None:
     """Remove what a dead run's machine has outside of its folder. Raises HostError when its host cannot be reached."""
     if record.backend == "hyperv":

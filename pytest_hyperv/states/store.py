@@ -54,6 +54,7 @@ class StateStore:
         self._failures = Failures(root.parent / FAILED, run or uuid.uuid4().hex)
         self._users = Users(root)
         self._timeline = timeline or Timeline(0)
+        self._origins: dict[str, str] = {}
         self.built = 0
         self.uses = Uses()
 
@@ -95,10 +96,11 @@ class StateStore:
         self._exclusively(folder.name, _name(image, state), progress, replace)
         return folder
 
-    def keep(self, state: Path, machine: str, folder: Path) -> None:
-        """Say that a machine made from the state saved in ``state`` is kept; ``folder`` is where it is written down."""
+    def keep(self, machine: Machine, reason: str, seconds: float, *, running: bool = False) -> None:
+        """Let a machine that was cloned here outlive this process, as ``Machine.keep`` does, and its state with it."""
+        folder = machine.keep(reason, seconds, running=running)
         with contextlib.suppress(PermissionError):  # nobody can remove anything there either
-            self._users.keep(state.name, machine, folder)
+            self._users.keep(self._origins.pop(machine.name), machine.name, folder)
 
     def close(self) -> None:
         """Say that this process makes no more machines from any state; others may remove them."""
@@ -197,12 +199,27 @@ class StateStore:
         except StateError:
             return self._cloned(self.rebuild(image, spec, progress, state), purpose, _name(image, state))
 
+    def clone_saved(self, folder: Path, purpose: str) -> Machine:
+        """A running machine of the state that is saved in ``folder``, as it is there. Raises StateError."""
+        with lock_of(self._root, folder.name):
+            record = read_record(folder)
+            if record is None or not whole(folder):
+                raise StateError(
+                    f"the state {folder.name} is gone, or what it stands on is",
+                    hint="build it again: pytest-hyperv states build, or the tests that use it.",
+                    state=folder.name,
+                )
+            self._users.enter(folder.name)
+        note_use(folder)
+        return self._cloned(folder, purpose, record.name)
+
     def _cloned(self, folder: Path, purpose: str, name: str) -> Machine:
         began = time.monotonic()
         with self._timeline.span("clone", state=name, purpose=purpose) as span:
             machine = self._backend.clone(folder, purpose)
             span.machine = machine.name
         self.uses.count(folder, clones=1, cloning=time.monotonic() - began)
+        self._origins[machine.name] = folder.name
         return machine
 
     def _prepare(self, image: Image, spec: MachineSpec, folder: Path, progress: Progress, state: State) -> StateRecord:

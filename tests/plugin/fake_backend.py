@@ -35,7 +35,7 @@ from pytest_hyperv.leases import LeaseBook
 from pytest_hyperv.ledger import Ledger, Record
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.psrp.client import Session
-from pytest_hyperv.spec import GIB, Image, MachineSpec
+from pytest_hyperv.spec import GIB, Image, MachineSpec, OsFamily
 from tests.local_guest import LocalSession
 
 SCRIPT, JOURNAL, SPEC, GUEST = "fake.json", "journal.jsonl", "spec.json", "guest"
@@ -134,6 +134,7 @@ class FakeMachine:
     def __init__(self, ledger: Ledger, record: Record, spec: MachineSpec, journal: Journal) -> None:
         self.id, self.name = record.id, f"fake-{record.id}"
         self.spec, self._journal = spec, journal
+        self.os_family: OsFamily = "linux"
         self._ledger, self._record, self.home = ledger, record, record.folder
         self.folder = self.home / "guest"
         self.folder.mkdir()
@@ -248,6 +249,23 @@ class FakeMachine:
         """A memory of eight bytes."""
         target.write_bytes(b"KDUMP   ")
 
+    def keep(self, reason: str, seconds: float, *, running: bool) -> Path:
+        """Leave the folder, paused or not."""
+        self._journal.note("keep", self.name, "running" if running else "paused")
+        self._ledger.keep(self._record, reason, seconds)
+        return self.home
+
+    def leave(self) -> None:
+        """Nothing is held."""
+
+    def let_in(self) -> None:
+        """Anybody can come."""
+        self._journal.note("let_in", self.name)
+
+    def viewers(self) -> tuple[tuple[str, ...], ...]:
+        """Nothing shows a folder."""
+        return ()
+
     def discard(self) -> None:
         """Remove the folder."""
         self._journal.note("discard", self.name)
@@ -320,6 +338,10 @@ class FakeBackend:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def attach(self, record: Record, *, guest: bool) -> Machine:  # noqa: ARG002
+        """These machines have no records."""
+        raise errors.MachineStateError(f"{record.name} is no machine of this backend")
 
     def clone(self, state: Path, purpose: str) -> Machine:
         """A machine of the state. Raises StateError when its file cannot be read."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from pytest_hyperv.backends.base import Machine
-from pytest_hyperv.backends.hyperv import cmdlets, making, moving
+from pytest_hyperv.backends.hyperv import cmdlets, making, moving, origin
 from pytest_hyperv.backends.hyperv.address import HostAddress
 from pytest_hyperv.backends.hyperv.credentials import host_credential
 from pytest_hyperv.backends.hyperv.golden import disk_on_host
@@ -177,6 +177,16 @@ class HypervBackend:
         """Remove what a state has on the host. Machines made from it must be gone."""
         remove_folder(self.host, SavedState.read(state).folder)
 
+    def attach(self, record: Record, *, guest: bool) -> HypervMachine:  # noqa: ARG002 - there is room for all
+        """The machine of a record, by its GUID. Its console is read from the first look on."""
+        ident, state = origin.read(record)
+        place = Place.read(record.folder)
+        assert place is not None
+        access = access_to(state, self.host, native=self._native)
+        machine = HypervMachine(self.host, self._ledger, record, place, ident, state, access, console=False)
+        machine.attach()
+        return machine
+
     def imported(self, configuration: str, state: Path, purpose: str) -> HypervMachine:
         """A machine of its own from what ``HypervMachine.export`` wrote on the host, off or saved as it was exported.
 
@@ -209,6 +219,7 @@ class HypervBackend:
         notes = f"pytest-hyperv {record.id} made {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(record.created))}"
         with _undone_if_it_fails(lambda: self._clear_away(record, place)):
             ident = make(record.name, place, notes)
+            origin.note(record, ident, state)
             console = state.os_family == "linux"
             return HypervMachine(self.host, self._ledger, record, place, ident, state, access, console=console)
 

@@ -20,7 +20,7 @@ from pytest_hyperv.backends.hyperv.saved_state import SavedState
 from pytest_hyperv.errors import CapabilityMissing, CmdletError, CopyError, MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.ledger import Ledger, Record
-from pytest_hyperv.spec import MachineSpec
+from pytest_hyperv.spec import MachineSpec, OsFamily
 
 COPY_DISK = 3600.0
 """Seconds a machine's disk may take to be copied on its host."""
@@ -80,6 +80,11 @@ class HypervMachine:
     def spec(self) -> MachineSpec:
         """What the machine was asked to be."""
         return self.origin.spec
+
+    @property
+    def os_family(self) -> OsFamily:
+        """What its guest is."""
+        return self.origin.os_family
 
     @property
     def state(self) -> MachineState:
@@ -294,6 +299,35 @@ class HypervMachine:
         with self._lock:
             self._points.remove_all()
             self._host.do(cmdlets.copied(self._place.disk, target), timeout=COPY_DISK)
+
+    # -- other processes
+
+    def keep(self, reason: str, seconds: float, *, running: bool) -> Path:
+        """Let the machine outlive this process. Paused it keeps its memory on the host."""
+        with self._lock:
+            if not running and self.state is MachineState.RUNNING:
+                self._guest.drop()
+                self._power.pause()
+            self._record = self._ledger.keep(self._record, reason, seconds)
+            self.leave()
+            return self._record.folder
+
+    def attach(self) -> None:
+        """Begin with a machine that another process made: its guest's life counts from now."""
+        self._power.attach()
+
+    def leave(self) -> None:
+        """Close the ways into the guest; the machine stays as it is."""
+        self._console.close()
+        self._guest.close()
+
+    def let_in(self) -> None:
+        """Hyper-V gives every process a session of its own."""
+
+    def viewers(self) -> tuple[tuple[str, ...], ...]:
+        """Hyper-V's own viewer, a program of Windows."""
+        where = "localhost" if self._host.road.is_local else self._host.name
+        return (("vmconnect.exe", where, self.name, "-G", self.id),)
 
     def discard(self) -> None:
         """Remove the machine and its files from the host, and strike it out of the ledger."""

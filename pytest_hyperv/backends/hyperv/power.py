@@ -75,6 +75,11 @@ class Power:
             self._crash = crash_since(self._host, self._ident, self._began)
         return self._crash
 
+    def attach(self) -> None:
+        """Know what there is to know of a machine that another process started."""
+        self._began, told = self._host.ask(cmdlets.now().then(cmdlets.seen(self._ident))).all
+        self._paused = Seen.of(told).state == "Paused"
+
     def start(self) -> None:
         """Start, or resume from a saved state. Raises CmdletError with what the host lacks."""
         self._crash, self._paused = None, False

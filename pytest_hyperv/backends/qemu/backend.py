@@ -21,12 +21,14 @@ from pytest_hyperv.backends.qemu.machine import QemuMachine
 from pytest_hyperv.backends.qemu.network import QemuNetwork
 from pytest_hyperv.backends.qemu.offer import capabilities
 from pytest_hyperv.backends.qemu.saving import new_ram_file
+from pytest_hyperv.backends.qemu.standing import Standing
 from pytest_hyperv.backends.qemu.unanswered import Unanswered
 from pytest_hyperv.capabilities import HostFacts, Offer
-from pytest_hyperv.errors import ImageError, StateError
+from pytest_hyperv.errors import ImageError, MachineStateError, StateError
+from pytest_hyperv.identity import processes_marked
 from pytest_hyperv.lease_file import LeaseFile
 from pytest_hyperv.leases import LeaseBook
-from pytest_hyperv.ledger import Ledger
+from pytest_hyperv.ledger import TOKEN, Ledger, Record
 from pytest_hyperv.progress import Progress
 from pytest_hyperv.psrp.calls import Script
 from pytest_hyperv.spec import Image, MachineSpec
@@ -126,6 +128,19 @@ class QemuBackend:
         except BaseException:
             machine.discard()
             raise
+        return machine
+
+    def attach(self, record: Record, *, guest: bool) -> QemuMachine:
+        """The machine of a record, which another process made, by way of its sockets.
+
+        Of a machine that a living run holds, the guest's agent is the road left, and only when that run lets it go.
+        """
+        standing = Standing.read(record.folder)
+        if standing is None:
+            raise MachineStateError(f"{record.name} is still being made", hint="try again.", machine=record.name)
+        blueprint = Blueprint.of(standing.spec, standing.os_family, standing.accelerator)
+        machine = QemuMachine(self._ledger, record, blueprint, standing.below)
+        machine.attach(standing, processes_marked(TOKEN, record.token), guest=guest)
         return machine
 
     def save_state(self, machine: Machine, folder: Path) -> None:

@@ -44,7 +44,11 @@ class Ram:
 
 @dataclass(frozen=True)
 class Channels:
-    """Numbers of inherited file descriptors: listening sockets, and the connected ones of TPM and network card."""
+    """Numbers of inherited file descriptors: listening sockets, and the connected ones of TPM and network card.
+
+    ``visitor`` is a second monitor, for other processes than the one that made the machine. It is no part of the
+    hardware, nor is the screen that can be opened through it: saved states do not depend on them.
+    """
 
     monitor: int
     agent: int
@@ -52,6 +56,7 @@ class Channels:
     powershell: int
     tpm: int | None = None
     network: int | None = None
+    visitor: int | None = None
 
 
 def escaped(value: str) -> str:
@@ -104,6 +109,7 @@ def command_line(
         *_firmware(firmware),
         *_disk(layers, os_family),
         *_channels(channels),
+        *(_visitor(channels.visitor) if channels.visitor is not None else ()),
         *(_tpm(channels.tpm) if channels.tpm is not None else ()),
         *_network(spec, os_family, channels.network, mac_of(uuid)),
         *("-device", "vmgenid,guid=auto", "-device", "pvpanic-pci", "-device", "virtio-rng-pci"),
@@ -135,16 +141,22 @@ def _disk(layers: Sequence[Path], os_family: OsFamily) -> list[str]:
     ]
 
 
-def _channels(channels: Channels) -> list[str]:
-    def listening(name: str, fd: int) -> tuple[str, str]:
-        return "-chardev", f"socket,id={name},fd={fd},server=on,wait=off"
+def _listening(name: str, fd: int) -> tuple[str, str]:
+    return "-chardev", f"socket,id={name},fd={fd},server=on,wait=off"
 
+
+def _visitor(fd: int) -> list[str]:
+    """A monitor that waits for a client, and a screen that listens nowhere until it is told to."""
+    return [*_listening("visitor", fd), "-mon", "chardev=visitor,mode=control", "-vnc", "none"]
+
+
+def _channels(channels: Channels) -> list[str]:
     def port(number: int, name: str, fd: int, in_guest: str) -> tuple[str, ...]:
         device = f"virtserialport,bus=ports.0,nr={number},chardev={name},name={in_guest}"
-        return *listening(name, fd), "-device", device
+        return *_listening(name, fd), "-device", device
 
     return [
-        *listening("monitor", channels.monitor),
+        *_listening("monitor", channels.monitor),
         *("-mon", "chardev=monitor,mode=control"),
         *("-chardev", f"file,id=console,path={CONSOLE},append=on", "-serial", "chardev:console"),
         *("-device", "virtio-serial-pci,id=ports"),

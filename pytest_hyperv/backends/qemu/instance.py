@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from pytest_hyperv.backends.qemu import tpm
 from pytest_hyperv.backends.qemu.command_line import LOG, Channels
@@ -16,11 +18,15 @@ from pytest_hyperv.backends.qemu.qmp import Event, Monitor
 from pytest_hyperv.errors import MachineError
 
 CHANNELS = ("monitor", "agent", "server", "powershell")
+"""Connected from the start by who starts the process."""
+VISITOR = "visitor"
+"""A monitor for another process, which nobody is connected to at first."""
 START = 30.0
 """Seconds QEMU may take until its monitor answers; it takes 0.05 on an idle machine."""
 END = 10.0
 """Seconds a killed process may take to be gone."""
 ERRORS = "qemu.err"
+Process = subprocess.Popen[bytes] | psutil.Process
 
 
 def connect(folder: Path, channel: str) -> socket.socket:
@@ -61,22 +67,21 @@ class Launch:
 
 
 class Instance:
-    """A QEMU process whose sockets were connected before it started, so that nothing has to be polled for."""
+    """A QEMU process: one that this process starts, or one that runs already."""
 
     def __init__(
-        self,
-        name: str,
-        folder: Path,
-        launch: Launch,
-        *,
-        on_event: Callable[[Event], None],
-        on_end: Callable[[], None],
+        self, name: str, folder: Path, *, on_event: Callable[[Event], None], on_end: Callable[[], None]
     ) -> None:
-        """Start the process. Raises MachineError with QEMU's words when it does not come up; nothing is left then."""
         self.name, self.folder = name, folder
         self.monitor = Monitor(name, on_event, on_end)
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Process] = []
         self._sockets: dict[str, socket.socket] = {}
+
+    def start(self, launch: Launch) -> None:
+        """Start the process, its sockets connected before, so that nothing has to be polled for.
+
+        Raises MachineError with QEMU's words when it does not come up; nothing is left then.
+        """
         try:
             self._start(launch)
             self.monitor.connect(self._sockets.pop("monitor"), START)
@@ -86,9 +91,18 @@ class Instance:
                 raise self._explained(error) from error
             raise
 
+    def attach(self, processes: Sequence[psutil.Process], monitor: str) -> None:
+        """Speak to a machine's processes that run, on a monitor that nobody uses. Raises MachineError."""
+        try:
+            sock = connect(self.folder, monitor)
+        except OSError as error:
+            raise MachineError(f"the QEMU of {self.name} does not listen: {error}", machine=self.name) from error
+        self.monitor.connect(sock, START)
+        self._processes = [*processes]
+
     def _start(self, launch: Launch) -> None:
         with ExitStack() as ours:
-            listeners = {channel: ours.enter_context(_listen(self.folder, channel)) for channel in CHANNELS}
+            listeners = {name: ours.enter_context(_listen(self.folder, name)) for name in (*CHANNELS, VISITOR)}
             for channel in CHANNELS:
                 self._sockets[channel] = connect(self.folder, channel)
             inherited = {channel: listener.fileno() for channel, listener in listeners.items()}
@@ -138,17 +152,39 @@ class Instance:
         """Wait until the process has ended; False when ``timeout`` seconds were not enough."""
         try:
             self._processes[-1].wait(timeout)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
             return False
         return True
 
     def kill(self) -> None:
         """End the processes at once and close every channel; idempotent."""
         for process in reversed(self._processes):
-            if process.poll() is None:
+            if _runs(process):
                 process.kill()
         for process in self._processes:
             process.wait(END)
-        for sock in self._sockets.values():
-            sock.close()
+        self._hang_up()
+
+    def leave(self) -> None:
+        """Close every channel and let the processes run on, whoever ends; idempotent."""
+        _left.extend(process for process in self._processes if isinstance(process, subprocess.Popen))
+        self._processes = []
+        self._hang_up()
+
+    def free(self, channel: str) -> None:
+        """Hang up on a port that was not asked for, so that another process may have it."""
+        if channel in self._sockets:
+            self._sockets.pop(channel).close()
+
+    def _hang_up(self) -> None:
+        while self._sockets:
+            self._sockets.popitem()[1].close()
         self.monitor.close()
+
+
+_left: list[subprocess.Popen[bytes]] = []
+"""Processes that run on: Python complains of one that it forgets before it has ended."""
+
+
+def _runs(process: Process) -> bool:
+    return process.poll() is None if isinstance(process, subprocess.Popen) else process.is_running()

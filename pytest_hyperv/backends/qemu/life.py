@@ -13,7 +13,7 @@ from pytest_hyperv.backends.qemu.bundle import Inside
 from pytest_hyperv.backends.qemu.command_line import DISK_NODE, POWERSHELL_ID
 from pytest_hyperv.backends.qemu.guest_connection import Listener
 from pytest_hyperv.backends.qemu.guest_powershell import GuestPowerShell
-from pytest_hyperv.backends.qemu.instance import Instance, Launch
+from pytest_hyperv.backends.qemu.instance import Instance
 from pytest_hyperv.backends.qemu.qmp import Event, Monitor
 from pytest_hyperv.errors import GuestCrashed, HostError, HypervError, MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
@@ -24,6 +24,8 @@ GOING_DOWN = 90.0
 """Seconds a guest that said goodbye may take until it is down."""
 END_SEEN = 2.0
 """Seconds until the end of a process is seen after the end of its streams."""
+ASIDE = 10.0
+"""Seconds the agent may take to answer a process beside the one that has the machine; it answers in 0.1."""
 WORDS = {
     "panic": "the kernel of {name} panicked",
     "reset": "{name} was reset without shutting down (a triple fault, or a reset that nobody announced)",
@@ -35,12 +37,20 @@ class Life:
     """From power-on, or from a saved state, until the process ends. Never started twice."""
 
     def __init__(
-        self, name: str, folder: Path, launch: Launch, inside: Inside, reopened: Callable[[str], None]
+        self,
+        name: str,
+        folder: Path,
+        inside: Inside,
+        begin: Callable[[Instance], None],
+        reopened: Callable[[str], None],
+        *,
+        aside: bool = False,
     ) -> None:
-        """Start the process. ``inside``: what of ours runs in the guest of the saved state it will load.
+        """``begin`` starts the process, or attaches to one. ``inside``: what of ours runs in the guest, or will.
 
         ``reopened`` is told of each session that came with that state, did not answer and was opened anew, and why.
-        ``disk_node``, the name of the topmost disk in QEMU's block graph, is kept up to date.
+        ``disk_node``, the name of the topmost disk in QEMU's block graph, is kept up to date. ``aside``: another
+        process has the road into the guest, and what is left is the agent.
         """
         self.name, self.folder = name, folder
         self._lock = threading.RLock()
@@ -57,7 +67,9 @@ class Life:
         self._down.set()
         self._paused = self._ending = self._ended = False
         self._console_before = console.size(folder)
-        self._instance = Instance(name, folder, launch, on_event=self._on_event, on_end=self._on_end)
+        self._aside = aside
+        self._instance = Instance(name, folder, on_event=self._on_event, on_end=self._on_end)
+        begin(self._instance)
 
     @property
     def monitor(self) -> Monitor:
@@ -102,6 +114,9 @@ class Life:
                 self._down.wait(min(timeout, GOING_DOWN))
                 self.fail_if_dead()
                 listener = Listener(on_bye=self._down.clear, explain=self.why)
+                if self._aside:
+                    self._session = road.open_agent(self.name, self._instance, self.fail_if_dead, ASIDE)
+                    return self._session
                 self._session = road.open_session(
                     self.name,
                     self._instance,
@@ -118,6 +133,10 @@ class Life:
         """The PowerShell session in the guest: the one that was saved with it, or one opened in ``timeout`` seconds."""
         with self._lock:
             self.fail_if_dead()
+            if self._aside:
+                raise MachineStateError(
+                    f"the PowerShell session of {self.name} is another process's", hint="see pytest-hyperv vms."
+                )
             return self._powershell.session(lambda: self.session(timeout), timeout)
 
     def powershell_pipe(self, timeout: float) -> StreamPipe:
@@ -135,6 +154,28 @@ class Life:
         """Let the processors run."""
         self.monitor.execute("cont")
         self._paused = False
+
+    def look(self, crash: GuestCrash | None) -> None:
+        """Take over what QEMU tells of a process that was attached to, and how its guest died before."""
+        status = self.monitor.execute("query-status")["status"]
+        if crash is not None or status == "guest-panicked":
+            crash = crash or GuestCrash("panic", self._panic_text(), time.time())
+            self._die(crash.kind, crash.text)
+        self._paused = status != "running"
+
+    def leave(self) -> None:
+        """Let the process run on as it is, for others to attach to; nothing can be asked of it any more."""
+        self._ending = True
+        session = self._session
+        self._abort(SessionLost(f"{self.name} was left"))
+        if session is not None:
+            session.close()
+        self._instance.leave()
+        self._ended = True
+
+    def let_in(self) -> None:
+        """Leave the agent to another process, when it is not the road into this guest."""
+        self._instance.free("agent")
 
     def wait_for_end(self, timeout: float) -> bool:
         """Wait until the process has ended; False when ``timeout`` seconds were not enough."""

@@ -14,7 +14,7 @@ from pytest_hyperv.backends.qemu.guest_install import NoPerl, install_server
 from pytest_hyperv.backends.qemu.guest_server import GuestServer
 from pytest_hyperv.backends.qemu.instance import Instance
 from pytest_hyperv.backends.qemu.unanswered import Unanswered
-from pytest_hyperv.errors import BootTimeout, CommandTimeout, GuestError, SessionLost
+from pytest_hyperv.errors import BootTimeout, CommandTimeout, GuestError, MachineStateError, SessionLost
 from pytest_hyperv.guest import GuestSession
 
 RESYNC = 20.0
@@ -76,6 +76,21 @@ def _brought(
         raise SessionLost(f"no session into {name} could be opened: {error}") from error
     agent.close()
     return _connected(instance, listener)
+
+
+def open_agent(name: str, instance: Instance, fail_if_dead: Callable[[], None], timeout: float) -> GuestSession:
+    """A session by the agent alone, beside the process that has the better one.
+
+    Raises MachineStateError when that process has the agent too, and whatever ``fail_if_dead`` raises.
+    """
+    try:
+        return _wait_for_agent(name, instance, fail_if_dead, timeout)
+    except BootTimeout:
+        raise MachineStateError(
+            f"the guest of {name} speaks to another process, and to that one alone",
+            hint="enter it once that run has kept it (--hyperv-keep), or while its debugger is open (--pdb).",
+            machine=name,
+        ) from None
 
 
 def announced(session: GuestSession) -> bool:

@@ -61,7 +61,8 @@ def save_through_twin(
     twin_folder.mkdir(mode=0o700)
     shutil.copyfile(source / VARIABLES, twin_folder / VARIABLES)
     top = overlay.make_overlay(source / overlay.TEMPLATE, twin_folder / "disk.qcow2")
-    twin = Instance(f"{name}-twin", twin_folder, launch(top, ram), on_event=lambda _: None, on_end=lambda: None)
+    twin = Instance(f"{name}-twin", twin_folder, on_event=lambda _: None, on_end=lambda: None)
+    twin.start(launch(top, ram))
     try:
         migration.transfer(monitor, twin.monitor)
         migration.send_file(twin.monitor, folder / DEVICES)
