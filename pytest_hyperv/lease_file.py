@@ -1,4 +1,8 @@
-"""The book of leases on this machine: one file in the cache, for all workers and runs that share the cache."""
+"""The book of leases on this machine: one file in the cache, for all workers and runs that share the cache.
+
+Each edition of it is a new file, whose number is one higher, and the one before is removed then. To put a file in the
+place of another would take 10 ms where the file system (ext4) writes the new one out first, and tests wait for that.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +40,7 @@ class LeaseFile:
     pace = 0.1
 
     def __init__(self, cache: Path, backend: str) -> None:
-        self._path = cache / "leases" / f"{backend}.json"
-        self._ledger, self._backend = Ledger(cache / "machines"), backend
+        self._folder, self._backend, self._ledger = cache / "leases", backend, Ledger(cache / "machines")
         self._own = ProcessIdentity.own()
 
     def take(self, leases: Sequence[Lease], budget: Budget) -> Refusal | None:
@@ -81,34 +84,43 @@ class LeaseFile:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        folder = self._path.parent
+        lock = FileLock(self._folder / f"{self._backend}.lock", LOCK_TIMEOUT, mode=0o600)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with FileLock(self._path.with_suffix(".lock"), LOCK_TIMEOUT, mode=0o600).acquire(poll_interval=LOCK_POLL):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with lock.acquire(poll_interval=LOCK_POLL):
                 yield
         except OSError as error:
             raise HostError(
-                f"the book of leases {self._path} cannot be kept: {error.strerror or error}",
+                f"the book of leases below {self._folder} cannot be kept: {error.strerror or error}",
                 hint="free some space there, or choose another folder with --hyperv-cache.",
             ) from error
 
     def _read(self) -> list[Entry]:
-        """The living entries. The file is replaced whole: one that cannot be read is of a machine that lost power."""
-        try:
-            found = [_entry(facts) for facts in json.loads(self._path.read_text("utf-8"))]
-        except FileNotFoundError:
+        """The living entries. An edition is whole: one that cannot be read is of a computer that lost power."""
+        editions = self._editions()
+        if not editions:
             return []
+        try:
+            found = [_entry(facts) for facts in json.loads(editions[-1].read_text("utf-8"))]
         except (ValueError, KeyError, TypeError, AttributeError):
             return []
         alive = {owner: owner.alive() for owner in {entry.owner for entry in found}}
         return [entry for entry in found if alive[entry.owner]]
 
     def _write(self, entries: list[Entry]) -> None:
-        fresh = self._path.with_suffix(".new")
+        before = self._editions()
+        number = int(before[-1].suffixes[0][1:]) + 1 if before else 1
+        fresh = self._folder / f"{self._backend}.new"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump([asdict(entry) for entry in entries], file)
-        fresh.replace(self._path)
+        fresh.rename(self._folder / f"{self._backend}.{number}.json")
+        for old in before:
+            old.unlink()
+
+    def _editions(self) -> list[Path]:
+        found = self._folder.glob(f"{self._backend}.*.json")
+        return sorted(found, key=lambda path: int(path.suffixes[0][1:]))
 
     def _kept(self) -> list[Entry]:
         """What the machines of dead owners take that were kept."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -127,9 +128,11 @@ def test_a_spare_is_given_up_for_another_run_that_waits(bed: Bed, others: LeaseF
         (spare,) = (holding.lease for holding in others.held() if holding.lease.spare)
         mine = [Lease("mine", Need(512 * MIB, 1), "another test of others")]
         three = Budget(8 * GIB, 8, 3)
+        end = time.monotonic() + 60
         while (refusal := others.take(mine, three)) is not None:
             assert run.poll() is None
             assert len(refusal.held) == 3
+            assert time.monotonic() < end
         assert spare not in [holding.lease for holding in others.held()]
         said, _ = run.communicate("go on\n", timeout=60)
     assert "2 passed" in said
@@ -154,8 +157,10 @@ def test_the_room_of_others_is_used_as_soon_as_they_give_it_back(bed: Bed, other
     bed.suite(THREE)
     command = [sys.executable, "-m", "pytest", *PLUGINS, "--hyperv-budget=vms=1"]
     with subprocess.Popen(command, text=True, stdout=subprocess.PIPE) as run:
+        end = time.monotonic() + 60
         while not others.waiting():
             assert run.poll() is None
+            assert time.monotonic() < end
         assert bed.events("clone") == []
         others.give_back(holding.lease for holding in others.held())
         said, _ = run.communicate(timeout=60)
@@ -166,13 +171,15 @@ def test_the_room_of_others_is_used_as_soon_as_they_give_it_back(bed: Bed, other
 def test_two_tests_that_each_hold_one_and_want_another_end_in_an_error(bed: Bed) -> None:
     bed.suite(
         """
+        import time
         from pathlib import Path
 
         @pytest.mark.parametrize("n", range(2))
         def test_it(hyperv_vm, hyperv_vm_factory, n):
             Path(__file__).with_name(f"holds-{n}").touch()
+            end = time.monotonic() + 60
             while not Path(__file__).with_name(f"holds-{1 - n}").exists():
-                pass
+                assert time.monotonic() < end
             hyperv_vm_factory(1)
         """
     )

@@ -221,7 +221,7 @@ def test_what_a_killed_owner_held_or_waited_for_is_free_at_once(book: LeaseFile,
 
 def test_an_owner_whose_number_was_given_to_another_process_holds_nothing(book: LeaseFile, tmp_path: Path) -> None:
     assert book.take([small("a")], TWO) is None
-    path = tmp_path / "leases" / "fake.json"
+    (path,) = (tmp_path / "leases").glob("fake.*.json")
     entries = json.loads(path.read_text())
     entries[0]["owner"]["started"] = "another boot:1"
     path.write_text(json.dumps(entries))
@@ -274,10 +274,25 @@ def test_threads_of_one_process_do_not_lose_each_others_leases(book: LeaseFile) 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"{}", b'[{"lease": 1}]', b'[{"lease": {}}]', b"\xff\xfe"])
 def test_a_book_that_lost_power_half_written_is_empty(book: LeaseFile, tmp_path: Path, content: bytes) -> None:
     assert book.take([small("a")], TWO) is None
-    (tmp_path / "leases" / "fake.json").write_bytes(content)
+    (edition,) = (tmp_path / "leases").glob("fake.*.json")
+    edition.write_bytes(content)
     assert book.held() == ()
     assert book.take([small("b")], TWO) is None
     assert ids(book) == (["b"], [])
+
+
+def test_only_the_last_edition_stays_and_counts_although_somebody_died_before_removing_others(
+    book: LeaseFile, tmp_path: Path
+) -> None:
+    for number in range(12):
+        assert book.take([small(str(number))], Budget(100 * GIB, 100, 100)) is None
+    (edition,) = (tmp_path / "leases").glob("fake.*.json")
+    assert edition.name == "fake.12.json"
+    edition.with_name("fake.9.json").write_text("[]")
+    assert len(book.held()) == 12
+    book.give_back([small("0")])
+    assert [path.name for path in (tmp_path / "leases").glob("fake.*.json")] == ["fake.13.json"]
+    assert len(book.held()) == 11
 
 
 def test_the_book_is_readable_by_its_user_only(book: LeaseFile, tmp_path: Path) -> None:
