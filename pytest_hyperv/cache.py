@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -44,6 +45,8 @@ def prepare_cache(root: Path | None) -> Path:
         root.parent.mkdir(parents=True, exist_ok=True)
         for folder in (root, *(root / name for name in FOLDERS)):
             folder.mkdir(mode=0o700, exist_ok=True)
+        if not os.access(root / "machines", os.W_OK):
+            raise PermissionError(errno.EACCES, "nothing can be written below it")
     except OSError as error:
         raise SettingsError(
             f"The cache folder {root} cannot be used: {error.strerror or error}.",

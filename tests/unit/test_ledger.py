@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -51,6 +52,29 @@ ledger = Ledger(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 print(len(ledger.reap()), flush=True)
+"""
+REUSE = f"""
+import json, os, subprocess, sys
+from pathlib import Path
+from pytest_hyperv.ledger import Ledger
+
+def stranger(number):
+    Path("/proc/sys/kernel/ns_last_pid").write_text(str(number - 1))
+    process = subprocess.Popen(["sleep", "1000"])
+    assert process.pid == number, f"{{process.pid}} instead of {{number}}"
+    return process
+
+owner = subprocess.Popen([sys.executable, "-c", {OWNER!r}, sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+work = json.loads(owner.stdout.readline())["work"]
+owner.kill()
+owner.wait()
+strangers = [stranger(owner.pid)]
+ledger = Ledger(Path(sys.argv[1]))
+removed = len(ledger.reap())
+os.waitpid(work, 0)  # an orphan is a child of the first process of its namespace
+strangers.append(stranger(work))
+removed += len(ledger.reap())
+print(removed, "removed", sum(each.poll() is not None for each in strangers), "killed")
 """
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -164,6 +188,34 @@ def test_a_dead_process_that_nobody_waits_for_does_not_hold_the_reaper_up(start:
     told = json.loads(orphanage.stdout.readline())
     assert [record.id for record in ledger.reap()] == [told["id"]]
     assert psutil.Process(told["work"]).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("hours", [-6, 6])
+def test_a_clock_that_jumps_changes_nothing_for_the_living_or_the_dead(
+    start: Start, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    alive, dead = Owner(start, ledger), Owner(start, ledger)
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + hours * 3600)
+    with ExitStack() as ending:
+        ending.callback(end, alive.work)
+        assert ledger.reap() == []
+        dead.killed()
+        assert [record.id for record in ledger.reap()] == [dead.id]
+        assert gone(dead.work)
+        assert [record.id for record in ledger.records()] == [alive.id]
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="a namespace of processes takes root on Linux")
+def test_strangers_that_got_the_numbers_of_ours_are_left_alone(tmp_path: Path) -> None:
+    told = subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", REUSE, str(tmp_path / "machines")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.split() == ["1", "removed", "0", "killed"]
 
 
 def test_a_kept_machine_outlives_its_owner_until_it_is_chosen(start: Start, ledger: Ledger) -> None:

@@ -34,7 +34,7 @@ def wait_until(true: Callable[[], object]) -> None:
 
 @contextmanager
 def killed_run(
-    pytester: pytest.Pytester, cache: Path, source: str = A_LONG_TEST, *, processes: int = 2
+    pytester: pytest.Pytester, cache: Path, source: str = A_LONG_TEST, *arguments: str, processes: int = 2
 ) -> Iterator[list[Record]]:
     """A run that was killed with -9 while its test ran and a spare was made; gives what it had written down.
 
@@ -42,7 +42,7 @@ def killed_run(
     """
     pytester.makepyfile(source)
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", f"--hyperv-cache={cache}", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", f"--hyperv-cache={cache}", "-p", "no:cacheprovider", *arguments],
         cwd=pytester.path,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
@@ -84,6 +84,17 @@ def test_the_next_run_removes_what_a_killed_run_left(
         pytester.makepyfile("def test_it(hyperv_vm): hyperv_vm.run(['true']).check()")
         result = pytester.runpytest_subprocess(f"--hyperv-cache={own_cache}", "-p", "no:cacheprovider")
         result.assert_outcomes(passed=1)
+        assert alive(records) == []
+        assert left_over() == []
+
+
+def test_workers_whose_controller_was_killed_end_and_leave_nothing(
+    pytester: pytest.Pytester, own_cache: Path, left_over: LeftOver
+) -> None:
+    pytest.importorskip("xdist")
+    with killed_run(pytester, own_cache, A_LONG_TEST, "-n2") as records:
+        wait_until(lambda: not any(record.owner.alive() for record in records))
+        pytester.run("pytest-hyperv", "gc", "--cache", str(own_cache))
         assert alive(records) == []
         assert left_over() == []
 

@@ -113,6 +113,33 @@ def test_a_disk_that_fills_while_the_guest_writes_stops_it_with_the_reason(
         subprocess.run(["umount", "--lazy", str(machines)], check=True)
 
 
+@needs_root
+def test_a_cache_that_cannot_be_written_is_one_error_with_the_way_out(
+    pytester: pytest.Pytester, own_cache: Path, left_over: LeftOver
+) -> None:
+    (own_cache / "machines").mkdir()
+    pytester.makepyfile(A_TEST)
+    seal = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+    argv = [sys.executable, "-m", "pytest", f"--hyperv-cache={own_cache}", "-p", "no:cacheprovider"]
+    result = pytester.run("unshare", "--mount", "sh", "-c", seal, str(own_cache), *argv)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [f"SettingsError: The cache folder {own_cache} cannot be used: nothing can be written below it.", "Hint: Name*"]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    assert left_over() == []
+
+
+def test_a_cache_with_a_path_longer_than_a_sockets_may_be_is_no_trouble(
+    pytester: pytest.Pytester, own_cache: Path
+) -> None:
+    cache = own_cache.with_name("x" * 120)
+    own_cache.rename(cache)
+    pytester.makepyfile(A_TEST)
+    run(pytester, cache).assert_outcomes(passed=1)
+    assert [path for path in (cache / "machines").iterdir() if path.suffix != ".lock"] == []
+
+
 def test_two_runs_at_once_on_one_cache_do_not_meet(
     pytester: pytest.Pytester, own_cache: Path, left_over: LeftOver
 ) -> None:
