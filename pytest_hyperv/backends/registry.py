@@ -69,6 +69,24 @@ def reclaim(record: Record) -> None:
         reclaim_from_host(record)
 
 
+def lost_machines(cache: Path, host: str, *, remove: bool) -> list[str]:
+    """The machines on a Hyper-V host whose run is gone and that no record in ``cache`` names, in words.
+
+    With ``remove`` they are removed. Raises HostError, MachineError when one cannot be.
+    """
+    from pytest_hyperv.backends.hyperv.address import HostAddress
+    from pytest_hyperv.backends.hyperv.backend import HypervBackend
+
+    backend = HypervBackend(cache, HostAddress.parse(host), native=False)
+    try:
+        found = backend.orphans()
+        for orphan in found if remove else ():
+            orphan.remove(backend.host)
+    finally:
+        backend.close()
+    return [f"{orphan.name} ({orphan.made})" for orphan in found]
+
+
 def forget_state(cache: Path, backend: str, host: str, folder: Path) -> None:
     """Remove what the state saved in ``folder`` has on its hypervisor's host; of an unknown backend nothing is known.
 

@@ -97,12 +97,21 @@ def test_who_closes_the_book_leaves_nothing_in_it(host: Simulation, open_book: C
     assert host.leased() == []
 
 
-def test_what_the_dead_held_is_free_once_they_were_not_heard_of_for_long(
+def elsewhere(told: dict[str, Any]) -> None:
+    """All in the book are on another computer."""
+    for guest in told["guests"].values():
+        guest["realm"] = "another computer"
+
+
+def test_what_the_dead_held_is_free_at_once_beside_them_and_elsewhere_once_they_were_silent_for_long(
     host: Simulation, open_book: Callable[[], HostBook]
 ) -> None:
     ended = subprocess.run([sys.executable, "-c", OTHER, str(host.cache)], timeout=60)
     assert ended.returncode < 0
     mine = open_book()
+    assert mine.held() == ()
+    rewrite(host, elsewhere)
+    assert [holding.lease.id for holding in mine.held()] == ["of-the-dead"]
     assert mine.take([small("a"), small("b")], TWO) is not None
     rewrite(host, long_ago)
     assert mine.take([small("a"), small("b")], TWO) is None

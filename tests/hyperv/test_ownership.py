@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 from pytest_hyperv.backends.hyperv.backend import HypervBackend
 from pytest_hyperv.backends.hyperv.machine import HypervMachine
 from pytest_hyperv.cli import main
+from pytest_hyperv.leases import Budget, Lease, Need
+from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.psrp.calls import Command
 from tests.hyperv.simulation import SPEC, Simulation
 
@@ -155,6 +157,28 @@ def test_what_belongs_to_others_stays(host: Simulation, backend: HypervBackend, 
     assert len(host.records()) == 1
     assert machine.session.run(["hostname.exe"])
     (other,) = mine - {machine.id}
+    backend.host.run(Command("Hyper-V\\Get-VM", Id=other) | Command("Hyper-V\\Remove-VM", Force=True))
+
+
+def test_what_a_run_of_another_computer_left_is_told_and_removed_when_that_is_asked_for(
+    host: Simulation, backend: HypervBackend, machine: HypervMachine, tmp_path: Path
+) -> None:
+    lease = Lease("of-the-living", Need(SPEC.memory, SPEC.cpus), "a test")
+    assert backend.leases.take([lease], Budget(2 * SPEC.memory, 2, 2)) is None
+    backend.host.run(Command("Hyper-V\\New-VM", Name="other", Generation=2, MemoryStartupBytes=SPEC.memory, NoVHD=True))
+    die(host, "Checkpoint-VM")
+    (dead,) = [record for record in Ledger(host.cache / "machines").records() if record.purpose == "a run that dies"]
+    look = ["gc", "--cache", str(tmp_path / "another"), "--host", "local"]
+    told = CliRunner().invoke(main, look)
+    assert told.exit_code == 0, told.output
+    assert f"lost on local: {dead.name} (made 20" in told.output
+    assert told.output.count("lost on") == 1
+    assert f"removed {dead.name}" in CliRunner().invoke(main, [*look, "--lost"]).output
+    with host.world() as world:
+        assert {vm.name for vm in world.machines.values()} == {"other", machine.name}
+        (other,) = [id for id, vm in world.machines.items() if vm.name == "other"]
+    assert "lost" not in CliRunner().invoke(main, look).output
+    assert gc(host).exit_code == 0
     backend.host.run(Command("Hyper-V\\Get-VM", Id=other) | Command("Hyper-V\\Remove-VM", Force=True))
 
 

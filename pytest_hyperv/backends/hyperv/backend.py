@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -21,6 +20,7 @@ from pytest_hyperv.backends.hyperv.host_book import HostBook
 from pytest_hyperv.backends.hyperv.machine import HypervMachine
 from pytest_hyperv.backends.hyperv.network import HypervNetwork, open_network
 from pytest_hyperv.backends.hyperv.offer import capabilities, check_usable, host_facts
+from pytest_hyperv.backends.hyperv.orphans import Orphan, find_orphans, tag
 from pytest_hyperv.backends.hyperv.places import Place
 from pytest_hyperv.backends.hyperv.probe import HypervFacts, probe
 from pytest_hyperv.backends.hyperv.removal import remove_folder, remove_machine
@@ -216,12 +216,17 @@ class HypervBackend:
         store = self.host.store
         record = self._ledger.open(self.name, purpose, memory=state.spec.memory, cpus=state.spec.cpus)
         place = Place.of(record, str(self._address), store, disk=disk)
-        notes = f"pytest-hyperv {record.id} made {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(record.created))}"
+        notes = tag(record, *self.leases.signature)
         with _undone_if_it_fails(lambda: self._clear_away(record, place)):
             ident = make(record.name, place, notes)
             origin.note(record, ident, state)
             console = state.os_family == "linux"
             return HypervMachine(self.host, self._ledger, record, place, ident, state, access, console=console)
+
+    def orphans(self) -> list[Orphan]:
+        """The machines on the host that no living run and no record here is responsible for."""
+        known = {record.id for record in self._ledger.records()}
+        return find_orphans(self.host, str(self._address), living=self.leases.living(), known=known)
 
     def _clear_away(self, record: Record, place: Place) -> None:
         remove_machine(self.host, place)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import platform
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import psutil
+
+from pytest_hyperv.identity import ProcessIdentity
 from pytest_hyperv.lease_entries import Entry
 from pytest_hyperv.leases import Holding, Lease, Need
 
@@ -16,15 +24,30 @@ EXPIRY = 120.0
 
 @dataclass(frozen=True)
 class Guest:
-    """A process that uses the host. ``seen`` is when it was last heard of, by the host's clock, seconds since 1970."""
+    """A process that uses the host. ``seen`` is when it was last heard of, by the host's clock, seconds since 1970.
+
+    ``process`` is who it is on its computer, ``realm`` where that means something: a computer since it was started,
+    and there one namespace of processes.
+    """
 
     computer: str
     user: str
-    pid: int
+    process: ProcessIdentity
+    realm: str
     seen: float
 
+    @classmethod
+    def own(cls, seen: float) -> Guest:
+        """This process."""
+        return cls(platform.node(), _user(), ProcessIdentity.own(), _realm(), seen)
+
+    def gone(self, now: float) -> bool:
+        """Whether it holds nothing any more: it is dead, as far as can be seen from here, or was silent for long."""
+        dead = self.realm == _realm() and not self.process.alive()
+        return dead or now - self.seen >= EXPIRY
+
     def __str__(self) -> str:
-        return f"{self.user} on {self.computer}, process {self.pid}"
+        return f"{self.user} on {self.computer}, process {self.process.pid}"
 
 
 @dataclass
@@ -39,11 +62,11 @@ class Pages:
         """What a text says of those who were heard of lately; one that cannot be read is of a host that lost power."""
         try:
             told = json.loads(text)
-            guests = {word: Guest(**facts) for word, facts in told["guests"].items()}
+            guests = {word: _guest(facts) for word, facts in told["guests"].items()}
             entries = [_entry(facts) for facts in told["entries"]]
         except (ValueError, KeyError, TypeError, AttributeError):
             return cls()
-        living = {word: guest for word, guest in guests.items() if now - guest.seen < EXPIRY}
+        living = {word: guest for word, guest in guests.items() if not guest.gone(now)}
         return cls(living, [entry for entry in entries if entry.owner in living])
 
     def text(self) -> str:
@@ -58,6 +81,25 @@ class Pages:
             Holding(entry.lease, str(self.guests.get(entry.owner, entry.owner)), entry.since, entry.owner == own)
             for entry in entries
         )
+
+
+def _guest(facts: dict[str, Any]) -> Guest:
+    return Guest(process=ProcessIdentity(**facts.pop("process")), **facts)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "somebody"
+
+
+@cache
+def _realm() -> str:
+    if sys.platform != "linux":
+        return f"{platform.node()} {psutil.boot_time()}"
+    boot = ProcessIdentity.own().started.partition(":")[0]
+    return f"{platform.node()} {boot} {Path('/proc/self/ns/pid').readlink()}"
 
 
 def _entry(facts: dict[str, Any]) -> Entry[str]:

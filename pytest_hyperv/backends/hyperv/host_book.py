@@ -1,16 +1,13 @@
 """The book of leases on a Hyper-V host, shared by the runs of all computers that use the host.
 
 It is one file in the store's folder there. A script on the host replaces it as a whole, if nobody else did so since it
-was read, so that all counting is done here. Who dies without a word is forgotten once it was not heard of for
-`EXPIRY` seconds of the host's clock; who lives is heard of by `RENEWAL`. It has a PowerShell process of its own on the
-host, because a long command must not keep it from being heard of.
+was read, so that all counting is done here. Who dies without a word is forgotten at once by processes beside it, by
+others once it was not heard of for `EXPIRY` seconds of the host's clock; who lives is heard of by `RENEWAL`. The book
+has a PowerShell process of its own on the host, because a long command must not keep anybody from being heard of.
 """
 
 from __future__ import annotations
 
-import getpass
-import os
-import platform
 import threading
 import time
 import uuid
@@ -92,6 +89,15 @@ class HostBook:
         held = [entry for entry in pages.entries if not entry.turn]
         return pages.told(lease_entries.in_order([entry for entry in pages.entries if entry.turn], held), self._own)
 
+    @property
+    def signature(self) -> tuple[str, str]:
+        """What this process is called in the book, and who it is in words."""
+        return self._own, str(Guest.own(0))
+
+    def living(self) -> set[str]:
+        """What those are called who hold something, or wait."""
+        return {entry.owner for entry in self._look().entries}
+
     def close(self) -> None:
         """Leave the book; idempotent. What cannot be struck out is forgotten by the others."""
         self._closed.set()
@@ -133,7 +139,7 @@ class HostBook:
         pages = Pages.read(self._text, self._now())
         there = {entry.lease.id for entry in pages.entries}
         pages.entries += [entry for ident, entry in self._mine.items() if ident not in there]
-        pages.guests[self._own] = Guest(platform.node(), _user(), os.getpid(), self._now())
+        pages.guests[self._own] = Guest.own(self._now())
         return pages
 
     def _write(self, pages: Pages) -> bool:
@@ -203,10 +209,3 @@ class HostBook:
                     self._turn(lambda _: None)
             except HypervError:
                 continue  # whoever next needs the host says what is wrong with it
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "somebody"
