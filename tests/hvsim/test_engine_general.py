@@ -186,11 +186,16 @@ def test_events_are_found_by_log_id_and_time(session: Session, folder: Path) -> 
         (vm,) = world.machines.values()
         world.log("Microsoft-Windows-Hyper-V-Worker-Admin", 18590, vm, "it crashed", 1)
         now = datetime.datetime.fromtimestamp(world.now, datetime.UTC)
-    wanted = {"LogName": ["Microsoft-Windows-Hyper-V-Worker-Admin"], "Id": [18590, 18539]}
+    wanted = [{"LogName": "Microsoft-Windows-Hyper-V-Worker-Admin", "Id": number} for number in (18590, 18539)]
     for start, count in ((now - datetime.timedelta(hours=1), 1), (now + datetime.timedelta(hours=1), 0)):
-        found = session.run(Command("Get-WinEvent", FilterHashtable={**wanted, "StartTime": start}))
+        tables = [{**table, "StartTime": start} for table in wanted]
+        found = session.run(Command("Get-WinEvent", FilterHashtable=tables))
         assert [event.Id for event in found.output] == [18590] * count
         assert len(found.errors) == 1 - count
+    for key in wanted[0]:
+        listed = {**wanted[0], key: [wanted[0][key]]}
+        refused = session.run(Command("Get-WinEvent", FilterHashtable=listed))
+        assert refused.output == [], "a list that came through a session counts as one text"
 
 
 def test_commands_can_be_looked_up(session: Session) -> None:

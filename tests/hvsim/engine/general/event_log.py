@@ -19,6 +19,7 @@ PROVIDERS = {WORKER_LOG: "Microsoft-Windows-Hyper-V-Worker", VMMS_LOG: "Microsof
 LEVELS = {1: "Critical", 2: "Error", 3: "Warning", 4: "Information"}
 KEYS = ("logname", "id", "starttime", "endtime", "providername", "level")
 EVENT_LOG = "EventLog"
+ARRAY_LIST = "System.Collections.ArrayList"
 
 
 def get_win_event(inv: Invocation) -> Iterator[object]:
@@ -58,8 +59,8 @@ class _Filter:
             )
         self._logs = _list(entries.get("logname"))
         self._providers = _list(entries.get("providername"))
-        self._ids = [int(net_text(number)) for number in _list(entries.get("id"))]
-        self._levels = [int(net_text(number)) for number in _list(entries.get("level"))]
+        self._ids = [net_text(number) for number in _list(entries.get("id"))]
+        self._levels = [net_text(number) for number in _list(entries.get("level"))]
         self._from, self._to = _instant(entries.get("starttime")), _instant(entries.get("endtime"))
         for log in self._logs:
             if not any(wildcard(net_text(log)).fullmatch(known) for known in LOGS):
@@ -75,15 +76,17 @@ class _Filter:
         return (
             _among(event.log, self._logs)
             and _among(_provider(event), self._providers)
-            and (not self._ids or event.id in self._ids)
-            and (not self._levels or event.level in self._levels)
+            and (not self._ids or str(event.id) in self._ids)
+            and (not self._levels or str(event.level) in self._levels)
             and (self._from is None or event.time >= self._from)
             and (self._to is None or event.time <= self._to)
         )
 
 
 def _list(value: object) -> list[object]:
-    return [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]
+    """What one entry of the table stands for. A list came through a session, so it is an ArrayList, whose name is read
+    as one text (PowerShell issue 13108)."""
+    return [] if value is None else [ARRAY_LIST] if isinstance(value, (list, tuple)) else [value]
 
 
 def _among(name: str, patterns: list[object]) -> bool:
