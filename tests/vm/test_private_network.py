@@ -32,7 +32,7 @@ def test_the_machines_listen_nowhere_on_the_host_and_are_told_apart(
     for vm in (one, other):
         (qemu,) = processes_of(vm, request)
         assert qemu.net_connections("inet") == []
-        unix = {each.laddr for each in qemu.net_connections("unix") if each.laddr}
+        unix = {str(each.laddr) for each in qemu.net_connections("unix") if each.laddr}
         assert {path.rpartition("/")[2] for path in unix} <= {
             *("monitor.sock", "agent.sock", "server.sock", "powershell.sock", "visitor.sock")
         }
