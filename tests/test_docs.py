@@ -124,7 +124,7 @@ def test_the_reference_leaves_nothing_out() -> None:
         *(f"pytest-hyperv states {command}" for command in states.commands),
         *(f"{name}=" for name in inspect.signature(hyperv_state).parameters),
         *(field.name for field in fields(StateRecord)),
-        *public(VirtualMachine) - {"require_powershell"},
+        *public(VirtualMachine) - {"require_powershell", "inner"},
         *public(CommandResult),
         *public(PowerShell),
         *public(PowerShellResult) - {"title"},

@@ -313,3 +313,36 @@ def test_a_machine_that_cannot_be_made_is_an_error_of_the_infrastructure(bed: Be
     bed.run("--junitxml=junit.xml").assert_outcomes(errors=1)
     assert properties(bed.path / "junit.xml") == {"test_it": {"hyperv_outcome": ["infrastructure"]}}
     assert not (bed.path / "hyperv-artifacts").exists()
+
+
+def test_pytest_html_shows_the_text_and_links_to_the_files(bed: Bed) -> None:
+    pytest.importorskip("pytest_html")
+    bed.suite("def test_it(hyperv_vm): assert hyperv_vm.run(['false'])")
+    bed.run("--html=pages/report.html")
+    page = (bed.path / "pages" / "report.html").read_text()
+    (folder,) = folders(bed).values()
+    assert f"../hyperv-artifacts/{folder.parent.name}/{folder.name}/transcript.log" in page
+
+
+def test_a_retry_keeps_the_evidence_of_both(bed: Bed) -> None:
+    bed.suite(
+        """
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item, nextitem):
+            for _ in range(2):
+                for report in runtestprotocol(item, nextitem=nextitem, log=False):
+                    item.ihook.pytest_runtest_logreport(report=report)
+            return True
+        """,
+        "conftest.py",
+    )
+    bed.suite("def test_it(hyperv_vm): assert hyperv_vm.run(['false'])")
+    bed.run().assert_outcomes(failed=2)
+    assert len(list((bed.path / "hyperv-artifacts").glob("*/*/facts.json"))) == 2
+
+
+def test_a_machine_asked_for_by_name_leaves_its_evidence_too(bed: Bed) -> None:
+    bed.suite("def test_it(request): assert request.getfixturevalue('hyperv_vm').run(['false'])")
+    bed.run().assert_outcomes(failed=1)
+    assert len(folders(bed)) == 1
