@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -20,8 +19,7 @@ from pytest_hyperv.loan import Loan
 from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.outcomes import TOLD
 from pytest_hyperv.plain_text import last_lines, one_line, plain
-from pytest_hyperv.psrp.secret import secrets_in_use
-from pytest_hyperv.redaction import Redactor, secret_values
+from pytest_hyperv.redaction import Redactor, redactor_of_run
 from pytest_hyperv.story import Story
 
 LAST_COMMANDS = 3
@@ -70,11 +68,10 @@ def take(loans: list[Loan], case: Case, artifacts: Artifacts) -> list[Story]:
     """Write the evidence of a test's machines; one story a machine, whatever could be had."""
     folder = artifacts.of_test(case.nodeid)
     deadline = time.monotonic() + BUDGET
-    secrets = secrets_in_use() | secret_values(os.environ)
     stories = []
     for number, loan in enumerate(loans, 1):
         share = time.monotonic() + (deadline - time.monotonic()) / (len(loans) - number + 1)
-        redactor = Redactor(secrets | loan.vm.transcript.secrets)
+        redactor = redactor_of_run(loan.vm.transcript.secrets)
         stories.append(_of_machine(loan, case, Collector(loan.vm.name, folder, redactor, share)))
     return stories
 

@@ -7,9 +7,12 @@ environment variable of the run or of a guest command whose name says so, and no
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
+
+from pytest_hyperv.psrp.secret import secrets_in_use
 
 SHORTEST = 4
 """Characters of the shortest secret that is looked for: a shorter one would be found everywhere."""
@@ -26,6 +29,11 @@ def secret_values(environment: Mapping[str, str]) -> set[str]:
         for name, value in environment.items()
         if len(value) >= SHORTEST_VARIABLE and _NAME.search(name.upper()) is not None and "/" not in value[:1]
     }
+
+
+def redactor_of_run(more: Iterable[str] = ()) -> Redactor:
+    """What takes out the secrets that this process knows now, and ``more``."""
+    return Redactor({*secrets_in_use(), *secret_values(os.environ), *more})
 
 
 class Redactor:

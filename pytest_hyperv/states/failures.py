@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pytest_hyperv.errors import HypervError, StateError
+from pytest_hyperv.redaction import redactor_of_run
 from pytest_hyperv.states.declared import State
 from pytest_hyperv.states.recipe_machine import RecipeMachine
 
@@ -72,9 +73,10 @@ class Failures:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         said = "".join(traceback.format_exception(cause))
-        (folder / "failure.txt").write_text(f"{message}\n\n{said}", "utf-8", "replace")
-        (folder / "commands.txt").write_text("\n\n".join(vm.told), "utf-8", "replace")
-        _seen(folder / "console.txt", lambda: vm.console_text()[-CONSOLE:].encode("utf-8", "replace"))
+        known = redactor_of_run()
+        (folder / "failure.txt").write_text(known.text(f"{message}\n\n{said}"), "utf-8", "replace")
+        (folder / "commands.txt").write_text(known.text("\n\n".join(vm.told)), "utf-8", "replace")
+        _seen(folder / "console.txt", lambda: known.text(vm.console_text()[-CONSOLE:]).encode("utf-8", "replace"))
         _seen(folder / "screen.png", vm.screenshot)
         note = {"run": self._run, "message": message, "when": time.time()}
         (folder / NOTE).write_text(json.dumps(note), "utf-8")

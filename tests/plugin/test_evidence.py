@@ -346,3 +346,28 @@ def test_a_machine_asked_for_by_name_leaves_its_evidence_too(bed: Bed) -> None:
     bed.suite("def test_it(request): assert request.getfixturevalue('hyperv_vm').run(['false'])")
     bed.run().assert_outcomes(failed=1)
     assert len(folders(bed)) == 1
+
+
+def test_a_flood_costs_no_memory(bed: Bed) -> None:
+    bed.suite(
+        """
+        import resource
+
+        def test_it(hyperv_vm):
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            flood = hyperv_vm.spawn(["sh", "-c", "yes | head -c 100000000"])
+            size = 0
+            while (piece := flood.read(timeout=60)) is not None:
+                size += len(piece[1])
+            assert flood.wait(timeout=60) == 0
+            hyperv_vm.write_bytes("console", bytes(16_000_000))
+            print("GREW", size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+            assert 0
+        """
+    )
+    result = bed.run_apart()
+    (told,) = [line.split() for line in result.outlines if line.startswith("GREW ")]
+    assert told[1] == "100000000"
+    assert int(told[2]) < 100 * 1024
+    (folder,) = folders(bed).values()
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 8 * 1024 * 1024

@@ -110,6 +110,15 @@ def test_the_evidence_is_kept_where_the_message_says(bed: Bed) -> None:
     assert json.loads((folder / "failure.json").read_text())["message"].startswith("the recipe of state installed")
 
 
+def test_the_evidence_holds_no_secret_of_the_run(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SETUP_TOKEN", "installing")
+    bed.suite(FAILING.format(end=GUEST_FAILS))
+    bed.run()
+    commands = (evidence_of(bed) / "commands.txt").read_text()
+    assert "installing" not in commands
+    assert "echo ***" in commands
+
+
 @pytest.mark.parametrize(
     ("end", "told"),
     [
