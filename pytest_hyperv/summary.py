@@ -72,7 +72,7 @@ def lines(figures: Figures, skips: Sequence[str]) -> Iterator[str]:
 def _made(figures: Figures) -> Iterator[str]:
     each = figures.waited / figures.machines
     yield f"{_counted(figures.machines, 'machine')} of {', '.join(figures.images)}"
-    yield f"{figures.waited:.1f} s waited ({each * 1000:.0f} ms each)"
+    yield f"{figures.waited:.1f} s waited ({f'{each * 1000:.0f} ms' if each < 1 else took(each)} each)"
     yield f"{figures.spares_used} from a warm spare"
     if figures.states_built:
         yield f"{_counted(figures.states_built, 'state')} built"

@@ -95,7 +95,7 @@ class Exhibits:
 
 def marks(text: str, crash: str) -> list[int]:
     """The lines of a text, counted from 0, that tell of a crash."""
+    lines = list(enumerate(text.split("\n")))
+    telling = [number for number, line in lines if _CRASH.search(line)]
     known = next((line.strip() for line in crash.splitlines() if len(line.strip()) > 8), "")
-    lines = enumerate(text.split("\n"))
-    found = [number for number, line in lines if _CRASH.search(line) or (known and known in line)]
-    return found[:MARKS]
+    return (telling or [number for number, line in lines if known and known in line])[:MARKS]

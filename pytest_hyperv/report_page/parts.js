@@ -10,7 +10,7 @@ function beginning() {
       bar(shares.map(([count, outcome]) => [count, made("i", { class: `tone-${outcome}` })]), shares.map(([count, , text]) => `${count} ${text}`).join(", ")),
       made("div", { class: "keys" }, ...shares.map(([count, outcome, text]) => made("span", { class: `tone-${outcome}` }, made("i", { class: "dot" }), made("b", {}, count.toLocaleString("en")), ` ${text}`))));
   }
-  const machines = RUNS.reduce((sum, each) => sum + each.spans.filter((span) => span[0] === "lease").length, 0);
+  const machines = RUNS.reduce((sum, each) => sum + each.spans.filter((span) => span[0] === "lease" && span[5]).length, 0);
   const saved = RUNS.reduce((sum, each) => sum + each.saved, 0);
   definitions(document.getElementById("facts"), [
     ["Took", seconds(RUNS.reduce((sum, each) => sum + each.took, 0))],

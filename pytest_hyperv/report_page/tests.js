@@ -64,8 +64,8 @@ function inside(test) {
 // What a person reads first of a machine: what happened, how its guest died, how to get into it.
 function firstOf(story) {
   const shown = [];
-  if (story.text) shown.push(made("p", { class: "said" }, story.text));
-  if (story.crash) shown.push(made("div", {}, made("h3", {}, "How the guest died"), made("pre", { class: "wrap", tabindex: 0 }, story.crash)));
+  if (story.text) shown.push(made("div", {}, made("h3", {}, "In short"), made("pre", { class: "wrap", tabindex: 0 }, story.text)));
+  if (story.crash && !story.exhibits.some((each) => (each.marks || []).length)) shown.push(made("div", {}, made("h3", {}, "How the guest died"), made("pre", { class: "wrap", tabindex: 0 }, story.crash)));
   if (story.enter) shown.push(made("div", {}, made("h3", {}, "The machine was kept: enter it with"),
     made("div", { class: "enter" }, made("code", {}, story.enter), copyable(story.enter))));
   return shown;

@@ -132,8 +132,13 @@ def test_the_end_of_a_long_console_is_taken_in_with_the_crash_marked(artifacts: 
     told = shown(artifacts.parents[1], "m/console.log", "console")
     assert len(told["text"]) == TEXT
     assert told["before"] == 3000 * 100 + 14 + 38 - TEXT
-    assert [told["text"].split("\n")[number] for number in told["marks"]] == lines[-2:]
+    assert [told["text"].split("\n")[number] for number in told["marks"]] == lines[-1:]
     assert told["link"] == "../artifacts/m/console.log"
+
+
+def test_a_crash_of_another_kind_is_marked_by_what_the_machine_says_of_it(artifacts: Path) -> None:
+    (artifacts / "console.log").write_text("up\nOh no: it died\nbye")
+    assert shown(artifacts.parents[1], "m/console.log", "console")["marks"] == [1]
 
 
 def test_a_picture_is_taken_in_when_it_is_one_and_not_too_large(artifacts: Path) -> None:
