@@ -46,12 +46,13 @@ def transcript(suite: Path) -> str:
     if run.returncode != 1:
         raise SystemExit(f"the run should have failed with status 1: {run.returncode}\n{run.stdout}\n{run.stderr}")
     cache = os.environ.get("PYTEST_HYPERV_CACHE", "")
-    told = run.stdout.replace(f"{suite.parent}{os.sep}", "").replace(str(ROOT), "site-packages")
-    told = re.sub(r"(?:\.\./)+[\w./-]*?(?=pytest_hyperv/)", "", told)
+    told = run.stdout.replace(f"{suite.parent}{os.sep}", "")
     if cache:
         told = told.replace(f"cache={cache} (environment PYTEST_HYPERV_CACHE), ", "").replace(
             cache, "~/.cache/pytest-hyperv"
         )
+    if str(ROOT) in told or tempfile.gettempdir() + os.sep in told:
+        raise SystemExit(f"a path of this machine would be shown:\n{told}")
     lines = [line for line in told.splitlines() if not line.startswith(("platform ", "plugins: "))]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -72,7 +73,7 @@ def pictures(window: Browser, page: Path) -> None:
     window.prefer(color_scheme="dark", reduced_motion="reduce")
     opened(window, page, 1100, 1000)
     window.run("document.getElementById('timeline').scrollIntoView(); document.querySelector('.track').focus()")
-    window.press("+", "+", "+", "ArrowRight", *["ArrowRight"] * 12)
+    window.press("+", *["ArrowRight"] * 14)
     shoot(window, "time-dark")
     opened(window, page, 390, 844, phone=True)
     shoot(window, "phone-dark")

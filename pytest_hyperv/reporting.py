@@ -38,6 +38,7 @@ def pytest_runtest_makereport(
 
     A test that runs while its host fails is marked as one that proved nothing, and the host gets no more tests.
     """
+    _leave_out_own_frames(item, call)
     report = yield
     _tell(item, call, report)
     if WISH in item.stash and (call.when == "call" or (call.when == "setup" and report.failed)):
@@ -45,6 +46,20 @@ def pytest_runtest_makereport(
 
         add_story(item, call, report)
     return report
+
+
+def _leave_out_own_frames(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """End the traceback where the test called this package, but for ``--full-trace``."""
+    root, last = f"{item.config.rootpath}{os.sep}", None
+    frame = call.excinfo.tb if call.excinfo is not None and not item.config.getoption("fulltrace", False) else None
+    while frame is not None:
+        path = frame.tb_frame.f_code.co_filename
+        if path.startswith(root) and not path.startswith(PACKAGE):
+            last = frame
+        frame = frame.tb_next
+    called = last.tb_next if last is not None else None
+    if last is not None and called is not None and called.tb_frame.f_code.co_filename.startswith(PACKAGE):
+        last.tb_next = None
 
 
 def _tell(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:

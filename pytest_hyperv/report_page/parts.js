@@ -3,7 +3,7 @@
 function beginning() {
   const run = RUNS[0], began = new Date(run.began * 1000);
   document.getElementById("origin").append(`${RUNS.map((each) => each.title).join(", ")} · ${began.toLocaleString("en", { dateStyle: "long", timeStyle: "short" })}`);
-  const shares = [["passed", "passed"], ["failed", "failed"], ["error", "error"], ["xpassed", "passed unexpectedly"], ["xfailed", "expected failure"], ["skipped", "skipped"], ["unfinished", "not finished"]]
+  const shares = [["passed", "passed"], ["failed", "failed"], ["error", "in error"], ["xpassed", "passed unexpectedly"], ["xfailed", "expected failure"], ["skipped", "skipped"], ["unfinished", "not finished"]]
     .map(([outcome, text]) => [TESTS.filter((test) => test.outcome === outcome).length, outcome, text]).filter(([count]) => count);
   if (shares.length) {
     document.getElementById("outcomes").append(

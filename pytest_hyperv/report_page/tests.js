@@ -17,7 +17,7 @@ function row(test, prefix) {
   const details = made("details", { class: `test tone-${tone}${state}`, id: `${prefix}-${test.key}` },
     made("summary", {},
       made("span", { class: "word" }, word(test)),
-      made("span", { class: "name" }, made("b", {}, test.name), made("span", {}, where(test))),
+      made("span", { class: "name" }, made("b", {}, ...breakable(test.name)), made("span", {}, where(test))),
       made("span", { class: "took" }, test.phases.length ? seconds(test.took) : ""),
       test.why ? made("span", { class: "why" }, test.why) : null));
   details.addEventListener("toggle", () => {
@@ -26,6 +26,11 @@ function row(test, prefix) {
     history.replaceState(null, "", `#${details.id}`);
   });
   return details;
+}
+
+// A name that may go on in the next line after what joins its words.
+function breakable(name) {
+  return name.split(/(?<=_|::|\[|\/)/).flatMap((piece) => [made("wbr"), piece]).slice(1);
 }
 
 function where(test) {

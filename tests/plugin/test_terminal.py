@@ -114,3 +114,12 @@ def test_skipped_tests_are_counted_by_what_the_host_cannot_do(bed: Bed) -> None:
         ],
         consecutive=True,
     )
+
+
+def test_a_traceback_ends_where_the_test_called_this_package(bed: Bed) -> None:
+    bed.suite("def test_it(hyperv_vm):\n    hyperv_vm.run(['false']).check()")
+    said = bed.run("--tb=short").stdout.str()
+    assert "test_it.py:5: in test_it" in said
+    assert "CommandFailed: " in said
+    assert "guest.py" not in said
+    assert "guest.py" in bed.run("--full-trace").stdout.str()
