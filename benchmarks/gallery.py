@@ -19,7 +19,7 @@ from tests.page.browser import Browser, browser, missing
 ROOT = Path(__file__).parents[1]
 PAGE, FOLDER = ROOT / "docs" / "gallery.md", ROOT / "docs" / "gallery"
 COLUMNS = 100
-RUN = ("pytest", "--hyperv-report=report.html")
+RUN = ("pytest", "--tb=short", "--hyperv-report=report.html")
 TRANSCRIPT = re.compile(r"(?<=```console\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 
 
@@ -41,7 +41,7 @@ def main() -> None:
 def transcript(suite: Path) -> str:
     """What the terminal shows of a run, with a short traceback, and without where things lie on this machine."""
     environment = os.environ | {"COLUMNS": str(COLUMNS), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", *RUN, "--tb=short", "-p", "no:cacheprovider", "--color=no"]
+    command = [sys.executable, "-m", *RUN, "-p", "no:cacheprovider", "--color=no"]
     run = subprocess.run(command, cwd=suite, env=environment, capture_output=True, text=True, timeout=1800)
     if run.returncode != 1:
         raise SystemExit(f"the run should have failed with status 1: {run.returncode}\n{run.stdout}\n{run.stderr}")
