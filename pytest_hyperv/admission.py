@@ -119,8 +119,9 @@ class Admission:
     def _check_others_hold(self, refusal: Refusal, wanted: Need) -> None:
         if all(each.mine for each in (*refusal.held, *refusal.ahead)):
             raise NoRoom(
-                f"no room for {wanted}, {_told(refusal.held)}: all of it is this test's own, or is shared by tests "
-                f"around it, and nothing comes back before it ends; the budget of this host is {self.budget}",
+                f"no room for {wanted}, {_told(refusal.held)}: all of it is held by this very process, for "
+                "this test or those around it, and nothing comes back before it ends; "
+                f"the budget of this host is {self.budget}",
                 hint="hold fewer machines at once (reset=, hyperv_vm_factory), or give more with --hyperv-budget.",
             )
 

@@ -102,15 +102,20 @@ class Pool:
     def lease_several(
         self, spec: MachineSpec, purpose: str, count: int, *, state: State | None = None
     ) -> tuple[Machine, ...]:
-        """Machines of one kind that are let in together: nobody holds some of them and waits for the others."""
+        """Machines of one kind that are let in together: nobody holds some of them and waits for the others.
+
+        So only one that is wanted alone may be a spare. Raises what ``lease`` raises.
+        """
         began = time.monotonic()
         kind = Kind(spec, state)
         machines: list[Machine] = []
         try:
-            while len(machines) < count and (spare := self._spare(kind, purpose)) is not None:
+            if count == 1 and (spare := self._spare(kind, purpose)) is not None:
                 machines.append(spare)
             missing = count - len(machines)
-            leases = self._admission.admit(Need.of(spec), purpose, self._make_room, count=missing) if missing else []
+            leases = (
+                self._admission.admit(Need.of(spec), purpose, self._make_room, count=missing) if missing > 0 else []
+            )
             while leases:
                 machines.append(self._clone(kind, purpose, leases))
         except BaseException:

@@ -83,7 +83,7 @@ def test_a_test_that_holds_all_the_room_itself_is_told_at_once(bed: Bed) -> None
     result = bed.run("--hyperv-budget=vms=1", "--hyperv-spares=0")
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines(
-        ["*NoRoom: no room for 512 MiB, 1 CPU, held by test_it.py (process *; 512 MiB, 1 CPU): all of it is this *"]
+        ["*NoRoom: no room for 512 MiB, 1 CPU, held by test_it.py (process *; 512 MiB, 1 CPU): all of it is held *"]
     )
     assert bed.left() == []
 
@@ -105,6 +105,26 @@ def test_a_spare_of_another_kind_is_given_up_for_a_test(bed: Bed) -> None:
     assert bed.events("discard")[0]["machine"] == spare
     assert bed.lent() == ["test_it.py::test_a"] * 2 + ["test_it.py::test_b"]
     assert at_once(bed) == 2
+
+
+def test_several_machines_hold_no_room_before_there_is_room_for_all(bed: Bed, others: LeaseFile) -> None:
+    bed.suite(
+        """
+        from pytest_hyperv.lab import lab_of
+
+        def test_a(hyperv_vm, hyperv_vm_factory, pytestconfig):
+            lab_of(pytestconfig).pool("qemu").settle()
+            hyperv_vm_factory(2)
+
+        def test_b(hyperv_vm): pass
+        """
+    )
+    assert len(others.held()) == 1
+    result = bed.run_apart("--hyperv-budget=vms=3", "--hyperv-room-timeout=0.5s")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*NoRoom: no room for 2 machines, 1024 MiB, 2 CPUs within 0.5 s, held by *"])
+    assert bed.lent() == ["test_it.py::test_a", "test_it.py::test_b"]
+    assert bed.events("resume") == []
 
 
 def test_a_spare_is_given_up_for_another_run_that_waits(bed: Bed, others: LeaseFile) -> None:

@@ -137,7 +137,7 @@ def test_room_that_only_this_process_holds_is_not_waited_for(bench: Bench) -> No
     bench.book.give_back([THEIRS])
     way.admit(SMALL, "a", nothing)
     way.admit(SMALL, "b", nothing)
-    with pytest.raises(NoRoom, match=r"held by a \(.*\), b \(.*\): all of it is this test's own"):
+    with pytest.raises(NoRoom, match=r"held by a \(.*\), b \(.*\): all of it is held by this very process"):
         way.admit(SMALL, "c", nothing)
     assert bench.held() == ["a", "b"]
 
