@@ -45,7 +45,8 @@ class Case:
 
 def told_by(loan: Loan, outcome: str = "") -> Story:
     """What is known of a machine without asking it."""
-    return Story(loan.vm.name, loan.vm.backend, loan.host, loan.vm.image.name, loan.state, outcome)
+    way_in = loan.vm.way_in if loan.vm.kept else ""
+    return Story(loan.vm.name, loan.vm.backend, loan.host, loan.vm.image.name, loan.state, outcome, enter=way_in)
 
 
 def untold_crash(loan: Loan) -> bool:

@@ -13,7 +13,7 @@ class Figures:
 
     ``where`` names backends and what they run on, ``images`` the images used, ``failures`` what could not be
     ended. ``states`` are the uses of states, each as a mapping. ``reopened`` has a line for each session that was saved
-    with a state, did not answer and was opened anew.
+    with a state, did not answer and was opened anew, ``kept`` one for each machine that was to be kept.
     """
 
     machines: int = 0
@@ -25,6 +25,7 @@ class Figures:
     failures: list[str] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
     reopened: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
 
     def add(self, other: Figures) -> None:
         """Take in the figures of another process."""
@@ -37,6 +38,7 @@ class Figures:
         self.failures = sorted({*self.failures, *other.failures})
         self.states += other.states
         self.reopened += other.reopened
+        self.kept += other.kept
 
     def to_data(self) -> Mapping[str, Any]:
         """As it travels to the controller, whose ``Figures(**data)`` it becomes."""

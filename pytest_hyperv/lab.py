@@ -16,6 +16,7 @@ from pytest_hyperv.backends.base import Backend, Machine
 from pytest_hyperv.backends.registry import automatic, forget_state, forget_unfinished, open_backend, reclaim
 from pytest_hyperv.cache import prepare_cache
 from pytest_hyperv.capabilities import Offer
+from pytest_hyperv.durations import written
 from pytest_hyperv.errors import CapabilityMissing, HypervError
 from pytest_hyperv.figures import Figures
 from pytest_hyperv.images import ImageStore
@@ -35,6 +36,7 @@ from pytest_hyperv.states.store import StateStore
 from pytest_hyperv.terminal import progress_of
 from pytest_hyperv.timeline import Timeline
 from pytest_hyperv.transcript import Transcript
+from pytest_hyperv.visits import command_to_enter
 
 
 def lab_of(config: pytest.Config) -> Lab:
@@ -54,6 +56,7 @@ class Lab:
         self.settings = config.stash[SETTINGS]
         self.progress = progress_of(config)
         self._timeline = config.stash.get(TIMELINE, Timeline(0))
+        self._kept: list[str] = []
         self._placements: dict[str, Placement] = {}
 
     @cached_property
@@ -222,6 +225,7 @@ class Lab:
         for machine in machines:
             kept = Transcript(kept=self.settings.evidence != "never")
             vm = VirtualMachine(machine, image, backend, timeout=wish.timeout, transcript=kept)
+            vm.way_in = command_to_enter(vm.name, self.cache)
             loans.append(
                 Loan(
                     vm,
@@ -244,9 +248,21 @@ class Lab:
     def _take_back(self, pool: Pool, vm: VirtualMachine, machine: Machine, state: str, more_to_come: bool) -> None:
         vm.membership.leave()
         reopened = tuple(machine.reopened)
-        pool.release(machine, more_to_come=more_to_come)
+        if not (vm.kept and self._keeps(pool, vm, machine)):
+            pool.release(machine, more_to_come=more_to_come)
         for why in reopened:
             self._warn(reopened_words(state, why))
+
+    def _keeps(self, pool: Pool, vm: VirtualMachine, machine: Machine) -> bool:
+        """Keep a machine that is to be kept, and note what became of it for the summary."""
+        seconds = self.settings.keep_for
+        try:
+            pool.keep(machine, vm.kept, seconds)
+        except HypervError as error:
+            self._kept.append(f"{vm.name} is not kept ({vm.kept}): {error.message}")
+            return False
+        self._kept.append(f"kept {vm.name} for {written(seconds)} ({vm.kept}): {vm.way_in}")
+        return True
 
     def prepare(self, wish: Wish) -> None:
         """Have the state that ``wish`` starts from in the cache, for tests to come."""
@@ -256,7 +272,7 @@ class Lab:
 
     def figures(self) -> Figures:
         """What this process made so far."""
-        total = Figures()
+        total = Figures(kept=list(self._kept))
         for pool in self._pools:
             tally = pool.tally
             if tally.made:

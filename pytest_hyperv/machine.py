@@ -15,6 +15,7 @@ from pytest_hyperv.copying import copy_in, copy_out
 from pytest_hyperv.errors import CapabilityMissing, MachineStateError
 from pytest_hyperv.guest import CommandResult, GuestProcess, Output
 from pytest_hyperv.guest_events import GuestEvent
+from pytest_hyperv.keepable import Keepable
 from pytest_hyperv.powershell import PowerShell
 from pytest_hyperv.private_network import Membership, Outsider
 from pytest_hyperv.psrp.result import PowerShellResult
@@ -27,7 +28,7 @@ SHUTDOWN = 120.0
 COPY = 600.0
 
 
-class VirtualMachine:
+class VirtualMachine(Keepable):
     """A machine leased for a test: commands, files, power, checkpoints, and what can be seen of it from outside.
 
     Times are in seconds, paths in the guest are strings. Every wait has a deadline and ends at once when the guest

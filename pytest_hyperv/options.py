@@ -192,6 +192,8 @@ OPTIONS = (
         "WHO",
     ),
     STATES_LIMIT,
+    Option("keep", _choice("failed", "all", "none"), "whose machines are kept, to be entered", "none", "WHOSE"),
+    KEEP_FOR,
     Option("report", _page, "HTML file that the page of the run is written to", "", "FILE"),
     Option(
         "evidence",

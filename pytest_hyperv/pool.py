@@ -139,6 +139,18 @@ class Pool:
         else:
             self._throw_away(machine)
 
+    def keep(self, machine: Machine, reason: str, seconds: float) -> None:
+        """Let a machine outlive this process, for ``seconds`` from now; its room stays taken while this process lives.
+
+        Raises NoRoom when there is none for another one of its kind beside it: tests come first.
+        """
+        held = self._held[machine]
+        if not self._admission.has_room(held.lease.need):
+            raise NoRoom("it would take the room of the machines of tests to come")
+        self.states.keep(machine, reason, seconds)
+        with self._lock:
+            del self._held[machine]
+
     def settle(self) -> None:
         """Wait until the spares under way are warm and what was released is gone."""
         wait(self._under_way())

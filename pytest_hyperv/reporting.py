@@ -14,6 +14,8 @@ import pytest
 from pytest_hyperv.errors import HostUnreachable, HypervError
 from pytest_hyperv.stash import HOST_FAILED, LOANS, WISH, WRONG
 
+AT_WORK = pytest.StashKey[pytest.Item]()
+"""On the config: the test that runs, or ran last."""
 PACKAGE = f"{Path(__file__).parent}{os.sep}"
 
 
@@ -22,12 +24,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, or with ``--hyperv-strict`` fail, a test that this host cannot run, with every reason."""
     if LOANS in item.stash:
         del item.stash[LOANS]
+    item.config.stash[AT_WORK] = item
     if WRONG in item.stash:
         raise item.stash[WRONG]
     if WISH in item.stash:
         from pytest_hyperv.lab import lab_of
 
         lab_of(item.config).gate(item.stash[WISH])
+
+
+def pytest_enter_pdb(config: pytest.Config) -> None:
+    """Tell how to enter the machines of the test that a debugger stops."""
+    item = config.stash.get(AT_WORK, None)
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if item is not None and reporter is not None and LOANS in item.stash:
+        from pytest_hyperv.keeping import open_to_people
+
+        for line in open_to_people(item.stash[LOANS]):
+            reporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -42,8 +56,10 @@ def pytest_runtest_makereport(
     report = yield
     _tell(item, call, report)
     if WISH in item.stash and (call.when == "call" or (call.when == "setup" and report.failed)):
+        from pytest_hyperv.keeping import choose
         from pytest_hyperv.verdict import add_story
 
+        choose(item, report)
         add_story(item, call, report)
     return report
 

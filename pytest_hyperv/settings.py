@@ -24,7 +24,8 @@ class Settings:
     ``cache`` is absolute, and None for a user without a home folder who named none; ``artifacts`` is absolute. ``host``
     is what :class:`~pytest_hyperv.backends.hyperv.address.HostAddress` reads or a name of the inventory,
     ``states_limit`` None for no limit, ``report`` None for no page, ``budget`` None for what the host has to give.
-    ``room_timeout`` is in seconds. ``hosts`` are those of the inventory that this run may use, none without one.
+    ``keep_for`` and ``room_timeout`` are in seconds. ``hosts`` are those of the inventory that this run may use, none
+    without one.
     """
 
     backend: str
@@ -41,6 +42,8 @@ class Settings:
     inventory: Path | None
     psdirect: str
     states_limit: int | None
+    keep: str
+    keep_for: float
     report: Path | None
     evidence: str
     artifacts: Path

@@ -63,6 +63,7 @@ def lines(figures: Figures, skips: Sequence[str]) -> Iterator[str]:
         yield f"hyperv: {'; '.join(figures.where)}: {', '.join(_made(figures))}"
     for told, count in Counter(figures.reopened).most_common():
         yield f"hyperv: WARNING: {_counted(count, 'time')}: {told}"
+    yield from (f"hyperv: {line}" for line in figures.kept)
     counts = Counter(skips)
     if counts:
         yield f"hyperv: {_counted(counts.total(), 'test')} skipped, for this host cannot:"

@@ -44,7 +44,7 @@ def add_story(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Tes
     root = config.stash[SETTINGS].artifacts
     _add_properties(item, report, _properties(stories, outcome, root))
     setattr(report, ATTRIBUTE, [story.to_data() for story in stories])
-    text = "\n\n".join(_shown(story, root) for story in stories if story.text or story.exhibits)
+    text = "\n\n".join(_shown(story, root) for story in stories if story.text or story.exhibits or story.enter)
     if text:
         report.sections.append((SECTION, text))
         add_extras(config, report, stories, root)
@@ -89,4 +89,6 @@ def _shown(story: Story, root: Path) -> str:
     if story.exhibits:
         names = ", ".join(exhibit.path.rpartition("/")[2] for exhibit in story.exhibits)
         lines.append(f"evidence: {evidence.shown(folder_of(story, root))} ({names})")
+    if story.enter:
+        lines.append(f"to enter it: {story.enter}")
     return "\n".join(line for line in lines if line)
