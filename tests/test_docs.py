@@ -137,5 +137,5 @@ def test_the_reference_leaves_nothing_out() -> None:
 def test_the_reference_names_every_default() -> None:
     lines = (ROOT / "docs" / "reference.md").read_text().splitlines()
     for option in OPTIONS:
-        (row,) = [line for line in lines if line.startswith(f"| `{option.flag_name}")]
+        (row,) = [line for line in lines if re.match(rf"\| `{option.flag_name}[ `]", line)]
         assert (f"`{option.default}`" if option.default and not option.flag else "|") in row
