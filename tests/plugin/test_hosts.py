@@ -229,3 +229,14 @@ def test_workers_tell_of_a_lost_host_as_one_process_does(fleet: Bed) -> None:
     fleet.suite(MANY)
     result = fleet.run_apart("-n1", "--hyperv-spares=0")
     result.assert_outcomes(passed=5, errors=1, warnings=1)
+
+
+@pytest.mark.parametrize(("network", "places"), [("none", {"one": 1, "two": 1}), ("private", {"one": 2})])
+def test_machines_of_one_private_network_are_on_one_host(fleet: Bed, network: str, places: dict[str, int]) -> None:
+    fleet.suite(f"""
+        @hyperv(network="{network}")
+        def test_it(hyperv_vm, hyperv_vm_factory):
+            hyperv_vm_factory(memory="1GiB")
+    """)
+    fleet.run("--hyperv-spares=0").assert_outcomes(passed=1)
+    assert lent(fleet) == places
