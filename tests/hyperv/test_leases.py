@@ -14,7 +14,7 @@ import pytest
 from pytest_hyperv.backends.hyperv import host_book
 from pytest_hyperv.backends.hyperv.book_pages import EXPIRY
 from pytest_hyperv.backends.hyperv.host_book import HostBook
-from pytest_hyperv.errors import HostUnreachable
+from pytest_hyperv.errors import HostError, HostUnreachable
 from pytest_hyperv.leases import Budget, Lease, Need
 from pytest_hyperv.spec import GIB, MIB
 from tests.hyperv.simulation import Simulation, eventually
@@ -149,6 +149,18 @@ def test_a_book_that_cannot_be_read_is_begun_anew(host: Simulation, open_book: C
     mine.give_back([])
     mine.change(small("a"))
     assert {holding.lease.id for holding in theirs.held()} == {"a", "b"}
+
+
+def test_only_one_of_all_is_at_a_thing_and_that_takes_no_room(open_book: Callable[[], HostBook]) -> None:
+    mine, theirs = open_book(), open_book()
+    with mine.alone("the image", 0):
+        assert mine.take([small("a"), small("b")], TWO) is None
+        with pytest.raises(HostError, match="others have been at the image"), theirs.alone("the image", 0):
+            pass
+        with theirs.alone("another image", 0):
+            pass
+    with theirs.alone("the image", 0):
+        assert len(mine.held()) == 3
 
 
 def test_no_race_of_many_gets_more_than_there_is(open_book: Callable[[], HostBook]) -> None:

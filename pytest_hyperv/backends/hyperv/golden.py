@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pytest_hyperv.backends.hyperv import cmdlets
@@ -21,17 +22,25 @@ PIECE = 1024 * 1024
 SEND_TIMEOUT = 300.0
 """Seconds one call of `CALL_BYTES` may take."""
 DIGEST_TIMEOUT = 3600.0
+OTHERS_BRING = 3600.0
+"""Seconds to wait for another run that brings the same image."""
+Alone = Callable[[str, float], AbstractContextManager[None]]
 
 
-def disk_on_host(host: HypervHost, image: Image, progress: Progress) -> str:
+def disk_on_host(host: HypervHost, image: Image, progress: Progress, alone: Alone) -> str:
     """The path of the image's disk on the host, brought there first when it is not there yet.
 
-    Raises ImageError when it cannot be converted, HostError when it does not arrive whole, CmdletError.
+    Two runs that bring one image would write into one file: each is ``alone`` while it does. Raises ImageError when
+    it cannot be converted, HostError when it does not arrive whole, CmdletError.
     """
     path = f"{host.store}\\images\\{image.digest.removeprefix('sha256:')[:32]}.vhdx"
     if not host.ask(cmdlets.exists(path)).one:
-        with progress.task(f"Bringing the disk of {image.name} to {host.name}", steps=3) as task:
-            _bring(host, image, path, task)
+        with (
+            progress.task(f"Bringing the disk of {image.name} to {host.name}", steps=3) as task,
+            alone(f"the image {image.name}", OTHERS_BRING),
+        ):
+            if not host.ask(cmdlets.exists(path)).one:
+                _bring(host, image, path, task)
     return path
 
 

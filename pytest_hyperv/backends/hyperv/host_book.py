@@ -11,7 +11,8 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from pytest_hyperv import lease_entries
@@ -19,7 +20,7 @@ from pytest_hyperv.backends.hyperv.book_pages import EXPIRY, Guest, Pages
 from pytest_hyperv.backends.hyperv.scripts import text
 from pytest_hyperv.errors import CmdletError, CommandTimeout, HostError, HostUnreachable, HypervError, SessionLost
 from pytest_hyperv.lease_entries import Entry
-from pytest_hyperv.leases import Budget, Holding, Lease, Refusal
+from pytest_hyperv.leases import Budget, Holding, Lease, Need, Refusal
 from pytest_hyperv.psrp.calls import Script
 from pytest_hyperv.psrp.client import Session
 from pytest_hyperv.psrp.dotnet import PSObject
@@ -88,6 +89,31 @@ class HostBook:
         pages = self._look()
         held = [entry for entry in pages.entries if not entry.turn]
         return pages.told(lease_entries.in_order([entry for entry in pages.entries if entry.turn], held), self._own)
+
+    @contextmanager
+    def alone(self, at: str, timeout: float) -> Iterator[None]:
+        """Be the only one of all computers that is at something on the host. Raises HostError after ``timeout``."""
+        token = Lease(uuid.uuid4().hex, Need(0, 0, 0), f"alone at {at}", spare=True)
+        end = time.monotonic() + timeout
+        while not self._turn(lambda pages: self._grasp(pages, token)):
+            if time.monotonic() >= end:
+                raise HostError(
+                    f"others have been at {at} on {self._host} for {timeout:.0f} s",
+                    hint="see what they do: their leases are in the book on the host.",
+                    host=self._host,
+                )
+            time.sleep(self.pace)
+        try:
+            yield
+        finally:
+            self.give_back([token])
+
+    def _grasp(self, pages: Pages, token: Lease) -> bool:
+        """Enter the token unless another one is there for the same; it may be there since a turn that was not heard."""
+        there = [entry.lease.id for entry in pages.entries if entry.lease.purpose == token.purpose]
+        if not there:
+            pages.entries.append(Entry(token, self._own, self._now()))
+        return not there or there == [token.id]
 
     @property
     def signature(self) -> tuple[str, str]:
