@@ -145,6 +145,8 @@ def _inside(vm: VirtualMachine, state: MachineState | None, case: Case, collecto
         collector.keep_text("journal", "journal.log", "\n".join([*lines, ""]))
     for number, path in enumerate(case.paths, 1):
         found = collector.look(path, partial(_read, vm, path))
+        if found == []:
+            collector.skip(path, "the folder holds no files")
         for part, (name, data, note) in enumerate(found or (), 1):
             collector.keep_data("file", f"{number:02}-{part:02}-{name}", data, one_line(note, 300))
 

@@ -66,10 +66,12 @@ def _folder(session: GuestSession, path: str, timeout: float) -> Iterator[Found]
             files = (member for member in archive if member.isreg())
             for number, member in enumerate(files):
                 content = archive.extractfile(member)
-                if number == MOST or member.size > room or content is None:
+                if number == MOST or min(member.size, FILE_LIMIT) > room or content is None:
+                    left_out = f"{path} holds more: {MOST} files and {TREE_LIMIT} bytes are taken at most\n"
+                    yield "left-out.log", left_out.encode("utf-8", "replace"), path
                     return
-                room -= member.size
                 data = content.read(FILE_LIMIT)
+                room -= len(data)
                 name = f"{safe_name(path)}-{guest_name(member.name)}"
                 yield name, data, _note(f"{path}: {member.name}", member.size > FILE_LIMIT)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:

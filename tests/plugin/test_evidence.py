@@ -107,6 +107,22 @@ def test_what_only_a_living_guest_tells_is_there_too(bed: Bed) -> None:
     result.stdout.fnmatch_lines(["no /dev/zero: /dev/zero is neither a file nor a folder"])
 
 
+def test_a_folder_with_more_files_than_are_taken_says_so_and_an_empty_one_too(bed: Bed) -> None:
+    bed.suite(
+        """
+        @hyperv(evidence=["many", "none"])
+        def test_it(hyperv_vm):
+            hyperv_vm.sh("mkdir many none; cd many; seq 120 | xargs touch").check()
+            assert 0
+        """
+    )
+    result = bed.run()
+    (folder,) = folders(bed).values()
+    assert len(list(folder.glob("01-*"))) == 101
+    assert "many holds more: 100 files" in (folder / "01-101-left-out.log").read_text()
+    result.stdout.fnmatch_lines(["no none: the folder holds no files"])
+
+
 def test_a_dump_is_taken_of_a_crashed_guest_when_it_is_asked_for(bed: Bed) -> None:
     bed.suite("def test_dies(hyperv_vm): hyperv_vm.run(['die'])\ndef test_fails(hyperv_vm): assert 0")
     bed.run("--hyperv-dump")
