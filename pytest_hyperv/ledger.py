@@ -255,20 +255,25 @@ def end_processes(record: Record) -> None:
     Raises HostError when one does not go.
     """
     waiting = Retrying(retry=retry_if_result(bool), stop=stop_after_delay(KILL), wait=wait_fixed(0.02))
+    killed: set[ProcessIdentity] = set()
     try:
-        waiting(lambda: _kill_marked(record.token))
+        waiting(lambda: _kill_marked(record.token, killed))
     except RetryError as error:
         pid = error.last_attempt.result()[0]
         raise HostError(f"process {pid} of {record.name} cannot be ended", hint="end it by hand.") from None
 
 
-def _kill_marked(token: str) -> list[int]:
-    """Kill what carries the token, which a dead process does not; the numbers of those that did until now."""
+def _kill_marked(token: str, killed: set[ProcessIdentity]) -> list[int]:
+    """Kill what carries the token; the numbers of what did so until now, or else of those ``killed`` that still end.
+
+    A process that ends loses its environment some time before it is gone.
+    """
     processes = processes_marked(TOKEN, token)
+    killed |= {identity for each in processes if (identity := ProcessIdentity.of(each.pid)) is not None}
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    return [process.pid for process in processes]
+    return [each.pid for each in processes] or [each.pid for each in killed if each.alive()]
 
 
 def _read(folder: Path) -> Record | None:
