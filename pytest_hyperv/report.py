@@ -140,6 +140,7 @@ class PageOfRun:
             "interrupted": self._interrupted,
             "where": figures.where,
             "failures": figures.failures,
+            "notes": sorted(set(figures.reopened)),
             "versions": {
                 "pytest-hyperv": version("pytest-hyperv"),
                 "pytest": pytest.__version__,
@@ -157,7 +158,9 @@ def _test(test: Mapping[str, Any], began: float, exhibits: Exhibits) -> dict[str
     """A test with its evidence; its phases by name, beginning and seconds."""
     phases = [[name, round(start - began, 3), round(stop - start, 3)] for name, start, stop in test["phases"]]
     told = {name: value for name, value in test.items() if value or name == "worker"}
-    telling = [each for each in test.get("stories", ()) if any(each[name] for name in ("text", "crash", "exhibits"))]
+    telling = [
+        each for each in test.get("stories", ()) if any(each[name] for name in ("text", "crash", "enter", "exhibits"))
+    ]
     return told | {"phases": phases, "stories": [_story(story, exhibits) for story in telling]}
 
 

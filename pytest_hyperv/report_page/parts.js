@@ -18,6 +18,7 @@ function beginning() {
     ...(saved >= 1 ? [["Saved by states", seconds(saved)]] : []),
     ...[...new Set(RUNS.flatMap((each) => each.where))].map((place) => ["On", place]),
     ...RUNS.flatMap((each) => each.failures).map((failure) => ["At the end", failure]),
+    ...RUNS.flatMap((each) => each.notes).map((note) => ["Noted", note]),
   ]);
 }
 

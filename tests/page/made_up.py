@@ -192,6 +192,7 @@ def made_up(
         "interrupted": False,
         "where": ["qemu (QEMU 7.2, emulated, local)"],
         "failures": [],
+        "notes": [],
         "versions": {"pytest-hyperv": "0.2.0", "pytest": "9.0.1", "Python": "3.12.4"},
         "dropped": 0,
         "tests": told,
@@ -241,4 +242,4 @@ def hostile() -> dict[str, Any]:
         span[5:] = [HOSTILE[0], HOSTILE[1], HOSTILE[2]]
     for state in run["states"]:
         state |= {"name": HOSTILE[1], "recipe": HOSTILE[0], "machine": HOSTILE[1]}
-    return run | {"title": HOSTILE[0], "where": list(HOSTILE), "failures": list(HOSTILE)}
+    return run | {"title": HOSTILE[0], "where": list(HOSTILE), "failures": list(HOSTILE), "notes": list(HOSTILE)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import stat
 from typing import Any
 
@@ -158,3 +159,24 @@ def test_what_a_worker_did_before_it_was_lost_is_told(bed: Bed) -> None:
     assert tests["test_b"]["kind"] == "worker"
     assert tests["test_c"]["outcome"] == "passed"
     assert {"test_a", "test_c"} <= {span[7].partition("::")[2] for span in run["spans"] if span[0] == "lease"}
+
+
+def test_what_guests_and_tests_say_stays_text(bed: Bed) -> None:
+    bed.suite(
+        """
+        SAID = "\\x1b[31m</script><img src=x onerror=alert(1)>\\x1b]0;title\\x07\\u2028"
+
+        def test_it(hyperv_vm):
+            print(SAID)
+            assert hyperv_vm.run(["printf", "%s", SAID]).stdout == ""
+        """
+    )
+    (test,) = page_of(bed)["tests"]
+    page = (bed.path / "out" / "report.html").read_text("utf-8")
+    assert page.count("</script>") == 2
+    assert "<img" not in page
+    assert ["Captured stdout call", "</script><img src=x onerror=alert(1)>\\u2028\n"] in test["said"]
+    (story,) = test["stories"]
+    (transcript,) = [each for each in story["exhibits"] if each["kind"] == "transcript"]
+    assert "</script><img src=x onerror=alert(1)>" in transcript["text"]
+    assert "\x1b" not in json.dumps(test) + page
