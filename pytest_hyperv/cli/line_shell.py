@@ -10,9 +10,10 @@ import click
 
 from pytest_hyperv.backends.base import PowerShellSession
 from pytest_hyperv.cli.guest_streams import FOREVER, INTERRUPTED, show
-from pytest_hyperv.errors import CommandFailed, CommandTimeout, SessionLost
+from pytest_hyperv.errors import CommandFailed, CommandTimeout
 from pytest_hyperv.guest import GuestSession
-from pytest_hyperv.psrp.calls import Command, Script
+from pytest_hyperv.psrp.calls import Script
+from pytest_hyperv.psrp.dotnet import PSObject
 
 LEAVE = ("exit", "logout", "quit")
 PLACE = b"\0"
@@ -102,7 +103,7 @@ class PosixLines:
 
 
 class PowerShellLines:
-    """Lines in one PowerShell session: its location and its variables stay."""
+    """Lines in a machine's PowerShell session. Whether variables stay is the road's affair."""
 
     def __init__(self, session: PowerShellSession, name: str) -> None:
         self._session, self._name = session, name
@@ -113,13 +114,10 @@ class PowerShellLines:
         return f"PS {self._name}> "
 
     def run(self, line: str) -> int:
-        """Run a line; what it puts out is shown as text when it ends. 1 when there was an error."""
-        try:
-            result = self._session.run(Script(line) | Command("Out-String"), timeout=FOREVER)
-        except SessionLost:
-            raise
-        for text in result.output:
-            click.echo(str(text).rstrip())
+        """Run a line; what it puts out is shown when it ends, objects by their own text. 1 when there was an error."""
+        result = self._session.run(Script(line), timeout=FOREVER)
+        for value in (each for each in result.output if each is not None):
+            click.echo((value.text if isinstance(value, PSObject) else str(value)).rstrip())
         for warning in result.warnings:
             click.echo(f"WARNING: {warning}", err=True)
         for error in result.errors:
