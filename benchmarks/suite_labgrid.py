@@ -102,7 +102,7 @@ class LabgridGuest:
         firmware = choose("off")
         shutil.copyfile(firmware.variables, self._folder / "vars.fd")
         extra = [
-            f"-accel {accelerator} -nodefaults -device VGA,vgamem_mb=8",
+            f"-accel {accelerator} -nodefaults -device VGA,vgamem_mb=8 -device virtio-rng-pci",
             f"-drive if=pflash,unit=0,format=raw,readonly=on,file={firmware.code}",
             f"-drive if=pflash,unit=1,format=raw,file={self._folder}/vars.fd",
             f"-device virtio-serial-pci -chardev socket,id=agent,path={self._folder}/agent,server=on,wait=off",

@@ -179,7 +179,8 @@ class LibvirtGuest:
 
     def _agent(self, command: str, **arguments: Any) -> Any:
         words = json.dumps({"execute": command, "arguments": arguments} if arguments else {"execute": command})
-        said = self._do(f"qemu-agent-command --timeout 20 {NAME} '{words}'")
+        quoted = words.replace("'", "\\u0027")  # virsh has its own quotes, JSON another way to write one
+        said = self._do(f"qemu-agent-command --timeout 20 {NAME} '{quoted}'")
         return json.loads(said.splitlines()[-1])["return"]
 
     def _answered(self, timeout: float) -> None:
