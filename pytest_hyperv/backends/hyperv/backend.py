@@ -113,7 +113,7 @@ class HypervBackend:
             key=key_of(image),
         )
         access_to(state, self.host, native=self._native)
-        parent = disk_on_host(self.host, image, progress, self.leases.alone)
+        parent = disk_on_host(self.host, image, progress, self.leases.alone, folder)
         state.write(folder)
         with progress.task(f"Booting {image.name} once ({spec.summary})", steps=3) as task:
             task.step("making the machine")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -27,11 +26,12 @@ OTHERS_BRING = 3600.0
 Alone = Callable[[str, float], AbstractContextManager[None]]
 
 
-def disk_on_host(host: HypervHost, image: Image, progress: Progress, alone: Alone) -> str:
+def disk_on_host(host: HypervHost, image: Image, progress: Progress, alone: Alone, workspace: Path) -> str:
     """The path of the image's disk on the host, brought there first when it is not there yet.
 
-    Two runs that bring one image would write into one file: each is ``alone`` while it does. Raises ImageError when
-    it cannot be converted, HostError when it does not arrive whole, CmdletError.
+    Two runs that bring one image would write into one file: each is ``alone`` while it does. ``workspace`` is a
+    folder for what is written meanwhile; whoever made it removes it when this process dies. Raises ImageError when
+    the image cannot be converted, HostError when it does not arrive whole, CmdletError.
     """
     path = f"{host.store}\\images\\{image.digest.removeprefix('sha256:')[:32]}.vhdx"
     if not host.ask(cmdlets.exists(path)).one:
@@ -40,19 +40,21 @@ def disk_on_host(host: HypervHost, image: Image, progress: Progress, alone: Alon
             alone(f"the image {image.name}", OTHERS_BRING),
         ):
             if not host.ask(cmdlets.exists(path)).one:
-                _bring(host, image, path, task)
+                _bring(host, image, path, task, workspace)
     return path
 
 
-def _bring(host: HypervHost, image: Image, path: str, task: Task) -> None:
+def _bring(host: HypervHost, image: Image, path: str, task: Task, workspace: Path) -> None:
     if image.format == "vhdx":
         _send(host, image.disk, path, task)
         return
-    with tempfile.TemporaryDirectory(prefix="pytest-hyperv-") as folder:
-        task.step("converting it to VHDX")
-        disk = Path(folder) / "disk.vhdx"
+    task.step("converting it to VHDX")
+    disk = workspace / "golden.vhdx"
+    try:
         convert(DiskFile(image.disk, image.format, image.virtual_size), disk, "vhdx", image=image.name)
         _send(host, disk, path, task)
+    finally:
+        disk.unlink(missing_ok=True)
 
 
 def _send(host: HypervHost, disk: Path, path: str, task: Task) -> None:
