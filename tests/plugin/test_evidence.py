@@ -13,7 +13,10 @@ import pytest
 
 from tests.plugin.conftest import Bed
 
-HAS_XDIST = importlib.util.find_spec("xdist") is not None
+WITH_XDIST = pytest.mark.skipif(importlib.util.find_spec("xdist") is None, reason="pytest-xdist is not installed")
+ALONE_AND_IN_WORKERS = pytest.mark.parametrize(
+    "options", [pytest.param([], id="here"), pytest.param(["-n2"], id="in workers", marks=WITH_XDIST)]
+)
 FAILING = """
     def test_asserts(hyperv_vm):
         hyperv_vm.run(["echo", "said before"])
@@ -48,7 +51,7 @@ def stories(bed: Bed) -> dict[str, list[dict[str, Any]]]:
     return {nodeid.rpartition("::")[2]: found for nodeid, _, found in told}
 
 
-@pytest.mark.parametrize("options", [[], *([["-n2"]] if HAS_XDIST else [])], ids=["here", "in workers"])
+@ALONE_AND_IN_WORKERS
 def test_a_failed_test_leaves_what_its_machine_showed(bed: Bed, options: list[str]) -> None:
     bed.suite(STORIES, "conftest.py")
     bed.suite(FAILING)
@@ -307,7 +310,7 @@ OUTCOMES = """
 """
 
 
-@pytest.mark.parametrize("options", [[], *([["-n2"]] if HAS_XDIST else [])], ids=["here", "in workers"])
+@ALONE_AND_IN_WORKERS
 def test_the_outcomes_are_told_apart(bed: Bed, options: list[str]) -> None:
     bed.suite(OUTCOMES)
     result = bed.run(*options, "--junitxml=junit.xml")

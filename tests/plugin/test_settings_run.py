@@ -31,7 +31,7 @@ def test_the_nearest_place_wins_and_the_header_names_it(
     pytester.makeini("[pytest]\nhyperv_cpus = 2\nhyperv_memory = 256MiB\n")
     result = bed.run()
     result.stdout.fnmatch_lines(["cpus 2 memory 256"])
-    assert "memory=268435456 (ini file), cpus=2 (ini file)" in header(result)
+    assert "memory=256MiB (ini file), cpus=2 (ini file)" in header(result)
 
     monkeypatch.setenv("PYTEST_HYPERV_CPUS", "3")
     result = bed.run()
@@ -40,7 +40,7 @@ def test_the_nearest_place_wins_and_the_header_names_it(
 
     result = bed.run("--hyperv-cpus=4", "--hyperv-memory", "1GiB")
     result.stdout.fnmatch_lines(["cpus 4 memory 1024"])
-    assert "memory=1073741824 (command line), cpus=4 (command line)" in header(result)
+    assert "memory=1GiB (command line), cpus=4 (command line)" in header(result)
 
 
 def test_an_empty_variable_is_no_setting(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_setting_that_cannot_be_used_ends_the_run_in_one_paragraph(
 def test_a_flag_is_read_in_words_and_refused_otherwise(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     bed.suite("def test_it(): pass")
     monkeypatch.setenv("PYTEST_HYPERV_STRICT", "Yes")
-    assert "strict=True (environment PYTEST_HYPERV_STRICT)" in header(bed.run())
+    assert "strict=Yes (environment PYTEST_HYPERV_STRICT)" in header(bed.run())
     monkeypatch.setenv("PYTEST_HYPERV_STRICT", "maybe")
     result = bed.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
