@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+LOADED_WITHIN = 5.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,30 @@ def _started_linux(pid: int) -> str | None:
         return None
     boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     return f"{boot}:{fields[19]}"
+
+
+def processes_loading() -> list[psutil.Process]:
+    """The processes of this user whose program is being loaded just now: their environment cannot be read yet.
+
+    While execve(2) replaces a program, ``/proc/PID/environ`` is empty. A process that has none at all looks the same,
+    so only those are told that began in the last `LOADED_WITHIN` seconds. None on other systems than Linux.
+    """
+    if sys.platform != "linux":
+        return []
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if not process.environ() and process.exe() and _age(process.pid) < LOADED_WITHIN:
+                found.append(process)
+        except (psutil.Error, OSError, ValueError, IndexError):
+            continue
+    return found
+
+
+def _age(pid: int) -> float:
+    """Seconds since a process of Linux was started, whatever the clock says."""
+    ticks = int(Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def processes_marked(name: str, value: str) -> list[psutil.Process]:

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from pytest_hyperv.errors import HostError, HypervError, LeaseLost
-from pytest_hyperv.identity import ProcessIdentity, processes_marked
+from pytest_hyperv.identity import ProcessIdentity, processes_loading, processes_marked
 from pytest_hyperv.visitors import enter, visitors
 
 RECORD = "record.json"
@@ -264,16 +264,17 @@ def end_processes(record: Record) -> None:
 
 
 def _kill_marked(token: str, killed: set[ProcessIdentity]) -> list[int]:
-    """Kill what carries the token; the numbers of what did so until now, or else of those ``killed`` that still end.
+    """Kill what carries the token; the numbers of what did so until now, or else of what may turn out to do so.
 
-    A process that ends loses its environment some time before it is gone.
+    A process that ends loses its environment some time before it is gone, and one that begins has none for a moment.
     """
+    loading = [each.pid for each in processes_loading()]
     processes = processes_marked(TOKEN, token)
     killed |= {identity for each in processes if (identity := ProcessIdentity.of(each.pid)) is not None}
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    return [each.pid for each in processes] or [each.pid for each in killed if each.alive()]
+    return [each.pid for each in processes] or [each.pid for each in killed if each.alive()] or loading
 
 
 def _read(folder: Path) -> Record | None:

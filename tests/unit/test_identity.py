@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from pytest_hyperv.identity import ProcessIdentity, processes_marked
+from pytest_hyperv.identity import ProcessIdentity, processes_loading, processes_marked
 
 NAME = "PYTEST_HYPERV_TEST_MARK"
 
@@ -104,3 +104,13 @@ def test_a_grandchild_carries_the_mark_of_its_parent() -> None:
 
 def test_looking_at_every_process_of_the_machine_is_no_error() -> None:
     assert processes_marked(NAME, "of nobody") == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="environments are read from /proc")
+def test_a_young_process_without_an_environment_may_still_be_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["/bin/cat"], env={}, stdin=subprocess.PIPE) as bare, child(OTHER="one") as dressed:
+        numbers = {each.pid for each in processes_loading()}
+        assert bare.pid in numbers
+        assert dressed.pid not in numbers
+        monkeypatch.setattr("pytest_hyperv.identity.LOADED_WITHIN", 0.0)
+        assert processes_loading() == []

@@ -106,7 +106,7 @@ def test_a_disk_that_fills_while_the_guest_writes_stops_it_with_the_reason(
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(machines)], check=True)
     try:
         result = run(pytester, own_cache)
-        result.assert_outcomes(failed=1)
+        result.assert_outcomes(errors=1)
         result.stdout.fnmatch_lines(["*HostError: hyperv-* was stopped: no space is left on the host's disk"])
         assert left_over() == []
     finally:
