@@ -73,9 +73,9 @@ class Failures:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         said = "".join(traceback.format_exception(cause))
-        known = redactor_of_run()
+        known = redactor_of_run(vm.transcript.secrets)
         (folder / "failure.txt").write_text(known.text(f"{message}\n\n{said}"), "utf-8", "replace")
-        (folder / "commands.txt").write_text(known.text("\n\n".join(vm.told)), "utf-8", "replace")
+        (folder / "commands.txt").write_text(vm.transcript.whole(known), "utf-8", "replace")
         _seen(folder / "console.txt", lambda: known.text(vm.console_text()[-CONSOLE:]).encode("utf-8", "replace"))
         _seen(folder / "screen.png", vm.screenshot)
         note = {"run": self._run, "message": message, "when": time.time()}

@@ -96,6 +96,16 @@ def evidence_of(bed: Bed) -> Path:
     return folder
 
 
+def test_what_a_recipe_keeps_secret_is_not_in_its_evidence(bed: Bed) -> None:
+    saying = 'vm.sh("echo $API_TOKEN", env={"API_TOKEN": "hunter2-hunter2"}).check(); raise OSError'
+    bed.suite(FAILING.format(end=saying))
+    bed.run()
+    commands = (evidence_of(bed) / "commands.txt").read_text()
+    assert "with API_TOKEN set" in commands
+    assert "stdout (16 bytes):" in commands
+    assert "hunter2-hunter2" not in commands
+
+
 def test_the_evidence_is_kept_where_the_message_says(bed: Bed) -> None:
     bed.suite(FAILING.format(end=GUEST_FAILS))
     output = bed.run().stdout.str()
