@@ -107,12 +107,6 @@ def _budget(text: str) -> Any:
     return Limits.parse(text)
 
 
-def _duration(text: str) -> float:
-    from pytest_hyperv.durations import parse_duration
-
-    return parse_duration(text)
-
-
 class Option(NamedTuple):
     """One setting: ``--hyperv-NAME``, ``PYTEST_HYPERV_NAME`` and the ini line ``hyperv_NAME``, the first one wins.
 
@@ -149,6 +143,17 @@ STATES_LIMIT = Option(
     "20GiB",
     "SIZE",
 )
+BUDGET = Option(
+    "budget",
+    _budget,
+    "what the machines of all workers and runs may take of the host together: memory=SIZE,cpus=N,vms=N; "
+    "what is left out is as the host has it",
+    "",
+    "PARTS",
+)
+ROOM_TIMEOUT = Option(
+    "room_timeout", parse_time, "how long a test waits for room on the host before it fails", "10m", "TIME"
+)
 KEEP_FOR = Option("keep_for", parse_time, "how long a machine is kept, since somebody last was in it", "4h", "TIME")
 OPTIONS = (
     Option("backend", _choice(*BACKENDS), "which hypervisor makes the machines: auto, hyperv or qemu", "auto", "NAME"),
@@ -159,15 +164,8 @@ OPTIONS = (
         "strict", _flag, "fail a test whose requirements this host does not meet, instead of skipping it", "0", "", True
     ),
     Option("spares", _count(0), "machines kept warm for the next test while one runs", "1", "N"),
-    Option(
-        "budget",
-        _budget,
-        "what the machines of all workers and runs may take of the host together: memory=SIZE,cpus=N,vms=N; "
-        "what is left out is as the host has it",
-        "",
-        "PARTS",
-    ),
-    Option("room_timeout", _duration, "how long a test waits for room on the host before it fails", "10m", "TIME"),
+    BUDGET,
+    ROOM_TIMEOUT,
     Option("group", _flag, "run the tests that start from one state together", "0", "", True),
     Option("cache", _cache, "folder of images, states and machines", "", "DIR"),
     Option(

@@ -265,6 +265,10 @@ class Backend(Protocol):
         """A running machine made from the state saved in ``state``. Raises StateError when that is damaged."""
         ...
 
+    def saved_spec(self, state: Path) -> MachineSpec:
+        """What the machines of the state saved in ``state`` are. Raises StateError when that is damaged."""
+        ...
+
     def attach(self, record: Record, *, guest: bool) -> Machine:
         """The machine of a record of this backend, made by another process: kept, or in the hands of a living run.
 

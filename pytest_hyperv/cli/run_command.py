@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from pytest_hyperv.backends.base import Machine
-from pytest_hyperv.backends.registry import automatic, forget_state, open_backend
+from pytest_hyperv.backends.registry import automatic, forget_state
 from pytest_hyperv.cache import prepare_cache
+from pytest_hyperv.cli.by_hand import MachinesByHand
 from pytest_hyperv.cli.cache_option import cache_option
-from pytest_hyperv.cli.screen import progress_here
 from pytest_hyperv.durations import parse_duration, written
 from pytest_hyperv.images import ImageStore
-from pytest_hyperv.options import BACKENDS, KEEP_FOR
+from pytest_hyperv.leases import Limits
+from pytest_hyperv.options import BACKENDS, BUDGET, KEEP_FOR, ROOM_TIMEOUT
 from pytest_hyperv.sizes import parse_memory
 from pytest_hyperv.spec import MachineSpec
 from pytest_hyperv.states.record import StateRecord
 from pytest_hyperv.states.shelf import Shelf, Stored
-from pytest_hyperv.states.store import StateStore
-from pytest_hyperv.visits import BY_HAND, command_to_enter
+from pytest_hyperv.visits import command_to_enter
 
 
 def _seconds(context: click.Context, parameter: click.Parameter, text: str) -> float:  # noqa: ARG001
@@ -35,6 +33,13 @@ def _seconds(context: click.Context, parameter: click.Parameter, text: str) -> f
 def _bytes(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:  # noqa: ARG001
     try:
         return parse_memory(text) if text is not None else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _limits(context: click.Context, parameter: click.Parameter, text: str) -> Limits:  # noqa: ARG001
+    try:
+        return Limits.parse(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -52,10 +57,36 @@ def _bytes(context: click.Context, parameter: click.Parameter, text: str | None)
 )
 @click.option("--memory", metavar="SIZE", callback=_bytes, help="Of a machine of an image.  [default: 512MiB]")
 @click.option("--cpus", type=click.IntRange(min=1), help="Of a machine of an image.  [default: 1]")
+@click.option(
+    "--budget",
+    "limits",
+    metavar=BUDGET.metavar,
+    envvar=BUDGET.variable,
+    default=BUDGET.default,
+    callback=_limits,
+    help=f"What all machines may take of the host together, also {BUDGET.variable}: memory=SIZE,cpus=N,vms=N.",
+)
+@click.option(
+    "--room-timeout",
+    metavar=ROOM_TIMEOUT.metavar,
+    envvar=ROOM_TIMEOUT.variable,
+    default=ROOM_TIMEOUT.default,
+    show_default=True,
+    callback=_seconds,
+    help=f"How long to wait for room on the host, also {ROOM_TIMEOUT.variable}.",
+)
 @click.option("--backend", type=click.Choice(BACKENDS[1:]), help="For an image.  [default: what fits this system]")
 @click.option("--json", "as_json", is_flag=True, help="Print facts a program can read.")
 def command(
-    cache: Path, state: str, keep_for: float, memory: int | None, cpus: int | None, backend: str | None, as_json: bool
+    cache: Path,
+    state: str,
+    keep_for: float,
+    memory: int | None,
+    cpus: int | None,
+    limits: Limits,
+    room_timeout: float,
+    backend: str | None,
+    as_json: bool,
 ) -> None:
     """Make a machine of STATE and let it run until its time is over or `pytest-hyperv gc --kept` removes it.
 
@@ -67,19 +98,14 @@ def command(
     if stored is not None:
         if (memory, cpus, backend) != (None, None, None):
             raise click.UsageError(f"{state} is a saved state: its machine is as it was saved.")
-        folder, record = stored.folder, stored.record
-        name = _made(cache, record.backend, record.host, keep_for, lambda states: states.clone_saved(folder, BY_HAND))
+        with MachinesByHand(cache, stored.record.backend, stored.record.host, limits, room_timeout) as machines:
+            name = machines.of_state(stored.folder, keep_for)
     else:
         image = ImageStore(cache / "images").get(state)
         plain = MachineSpec(image=state)
         spec = replace(plain, memory=memory or plain.memory, cpus=cpus or plain.cpus).on(image)
-        name = _made(
-            cache,
-            backend or automatic(),
-            "local",
-            keep_for,
-            lambda states: states.clone(image, spec, BY_HAND, progress_here()),
-        )
+        with MachinesByHand(cache, backend or automatic(), "local", limits, room_timeout) as machines:
+            name = machines.of_image(image, spec, keep_for)
     enter = command_to_enter(name, cache)
     if as_json:
         click.echo(json.dumps({"name": name, "enter": enter, "keep_for": keep_for}))
@@ -96,20 +122,3 @@ def _stored(cache: Path, name: str) -> Stored | None:
     if name in ImageStore(cache / "images").names():
         return None
     return Shelf(cache / "states", forget).named(name)[0]
-
-
-def _made(cache: Path, name: str, host: str, seconds: float, make: Callable[[StateStore], Machine]) -> str:
-    """Make a machine with the backend of that name and let it go on; its name."""
-    backend = open_backend(name, cache, host=host)
-    states = StateStore(cache / "states", backend)
-    try:
-        machine = make(states)
-        try:
-            states.keep(machine, BY_HAND, seconds, running=True)
-        except BaseException:
-            machine.discard()
-            raise
-        return machine.name
-    finally:
-        states.close()
-        backend.close()

@@ -339,16 +339,20 @@ class FakeBackend:
     def close(self) -> None:
         """Nothing is open."""
 
+    def saved_spec(self, state: Path) -> MachineSpec:
+        """What was written down. Raises StateError when it cannot be read."""
+        try:
+            return MachineSpec(**json.loads((state / SPEC).read_text()))
+        except (OSError, ValueError) as error:
+            raise errors.StateError(f"the state {state.name} is damaged", state=state.name) from error
+
     def attach(self, record: Record, *, guest: bool) -> Machine:  # noqa: ARG002
         """These machines have no records."""
         raise errors.MachineStateError(f"{record.name} is no machine of this backend")
 
     def clone(self, state: Path, purpose: str) -> Machine:
         """A machine of the state. Raises StateError when its file cannot be read."""
-        try:
-            spec = MachineSpec(**json.loads((state / SPEC).read_text()))
-        except (OSError, ValueError) as error:
-            raise errors.StateError(f"the state {state.name} is damaged", state=state.name) from error
+        spec = self.saved_spec(state)
         record = self._ledger.open(self.name, purpose, memory=spec.memory, cpus=spec.cpus)
         try:
             self._journal.note("clone", f"fake-{record.id}", purpose)

@@ -13,6 +13,7 @@ import pytest
 
 from pytest_hyperv.identity import processes_marked
 from pytest_hyperv.lab import lab_of
+from pytest_hyperv.lease_file import LeaseFile
 from pytest_hyperv.ledger import TOKEN, Ledger, Record
 from pytest_hyperv.markers import wish_of
 from pytest_hyperv.states.shelf import Shelf
@@ -76,6 +77,18 @@ def test_it_is_listed_with_how_long_it_stays_and_how_to_enter_it(hall: Hall) -> 
     listed = hall.run("vms").stdout.decode()
     assert "kept for 30 min: by hand" in listed
     assert f"to enter {told['name']}: {told['enter']}" in listed
+
+
+def test_another_one_is_not_made_where_the_first_one_takes_the_room(hall: Hall) -> None:
+    refused = hall.run("run", "debian-12", "--budget", "memory=600MiB", "--room-timeout", "1s")
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    told = refused.stderr.decode()
+    assert f"no room for 512 MiB, 1 CPU within 1 s, held by {hall.record.name}, kept: by hand" in told
+    assert "Hint: run fewer workers" in told
+    assert [record.name for record in hall.ledger.records()] == [hall.record.name]
+    assert LeaseFile(hall.cache, "qemu").waiting() == ()
+    wrong = hall.run("run", "debian-12", "--budget", "memory=much")
+    assert (wrong.returncode, b"Invalid value for '--budget'" in wrong.stderr) == (2, True)
 
 
 def test_a_program_has_the_streams_and_the_exit_status_of_exec(hall: Hall) -> None:

@@ -150,6 +150,10 @@ class HypervBackend:
             machine.power_on()
         return machine
 
+    def saved_spec(self, state: Path) -> MachineSpec:
+        """What the machines of the state in ``state`` are."""
+        return SavedState.read(state).spec
+
     def save_state(self, machine: Machine, folder: Path) -> None:
         """Shut the machine down and keep a sealed copy of its disk on the host; what was in memory is given up."""
         assert isinstance(machine, HypervMachine)

@@ -130,6 +130,10 @@ class QemuBackend:
             raise
         return machine
 
+    def saved_spec(self, state: Path) -> MachineSpec:
+        """What the machines of the bundle in ``state`` are."""
+        return bundles.read(state).spec
+
     def attach(self, record: Record, *, guest: bool) -> QemuMachine:
         """The machine of a record, which another process made, by way of its sockets.
 
