@@ -30,7 +30,7 @@ DUMP = 180.0
 
 @dataclass(frozen=True)
 class Case:
-    """The test: ``phase`` is setup or call, ``outcome`` "" when it passed, ``error`` what it failed of.
+    """The test: ``phase`` is setup, call or teardown, ``outcome`` "" when it passed, ``error`` what it failed of.
 
     ``paths`` are files and folders of its guests that it wants kept, ``dump``: their memory, too, when they crashed.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from pytest_hyperv.loan import Loan
 
 
-def choose(item: pytest.Item, report: pytest.TestReport) -> None:
+def choose(item: pytest.Item, outcome: Literal["passed", "failed", "skipped"]) -> None:
     """Have the machines of a test kept when ``--hyperv-keep`` says so, now that its end is known."""
     wanted = item.config.stash[SETTINGS].keep
-    if wanted == "all" or (wanted == "failed" and report.failed):
+    if wanted == "all" or (wanted == "failed" and outcome == "failed"):
         for loan in item.stash.get(LOANS, ()):
-            loan.vm.keep(f"{item.nodeid} {report.outcome}")
+            loan.vm.keep(f"{item.nodeid} {outcome}")
 
 
 def open_to_people(loans: list[Loan]) -> list[str]:

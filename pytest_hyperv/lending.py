@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from pytest_hyperv.loan import Loan
 from pytest_hyperv.machine import VirtualMachine
 from pytest_hyperv.markers import Mark, Wish, marks_of, wish_of
 from pytest_hyperv.private_network import PrivateNetwork
+from pytest_hyperv.returning import end_later
 from pytest_hyperv.spec import MachineSpec
 from pytest_hyperv.stash import LOANS, WISH
 from pytest_hyperv.states.declared import State
@@ -39,7 +41,7 @@ def machine_for(item: pytest.Item, default_image: str) -> VirtualMachine:
     network = _network_of(node or item)
     if node is None:
         loan = lab.lend(wish, item.nodeid, network, more_to_come=_more_to_come(item))
-        item.addfinalizer(loan.give_back)
+        item.addfinalizer(partial(end_later, item.session, loan.give_back))
         _hand_over(item, loan)
     else:
         known = [each.vm for each in node.stash.get(SHARED, {}).values()]
@@ -65,7 +67,7 @@ def _network_of(node: pytest.Item | pytest.Collector) -> PrivateNetwork:
     """
     if NETWORK not in node.stash:
         made = node.stash[NETWORK] = PrivateNetwork(node.nodeid)
-        node.addfinalizer(made.close)
+        node.addfinalizer(partial(end_later, node.session, made.close))
     return node.stash[NETWORK]
 
 
@@ -78,7 +80,7 @@ def _shared(lab: Lab, node: pytest.Collector, wish: Wish, network: PrivateNetwor
     if loan is None:
         loan = lab.lend(wish, node.nodeid, network)
         if not loans:
-            node.addfinalizer(lambda: _give_back_all(loans))
+            node.addfinalizer(partial(end_later, node.session, partial(_give_back_all, loans)))
         loans[kind] = loan
     loan.vm.timeout = wish.timeout
     return loan
@@ -132,4 +134,4 @@ def factory_for(item: pytest.Item, default_image: str) -> Iterator[MachineFactor
         yield factory
     finally:
         for loan in factory.loans:
-            loan.give_back()
+            end_later(item.session, loan.give_back)

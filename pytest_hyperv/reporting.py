@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from pytest_hyperv.errors import HostUnreachable, HypervError
+from pytest_hyperv.returning import ending
 from pytest_hyperv.stash import HOST_FAILED, LOANS, WISH, WRONG
 
-AT_WORK = pytest.StashKey[pytest.Item]()
-"""On the config: the test that runs, or ran last."""
+AT_WORK = pytest.StashKey[pytest.Item | None]()
+"""On the config: the test whose machines live, until its teardown is over."""
+NO_FAILURE = (KeyboardInterrupt, pytest.exit.Exception, pytest.skip.Exception)
+"""What ends a teardown without saying that the test is wrong."""
 PACKAGE = f"{Path(__file__).parent}{os.sep}"
 
 
@@ -44,6 +47,23 @@ def pytest_enter_pdb(config: pytest.Config) -> None:
             reporter.write_line(line)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Take the evidence of a teardown that fails; only then the machines that it gives back go."""
+    try:
+        with ending(item.session):
+            try:
+                yield
+            except BaseException as error:
+                if WISH in item.stash and not isinstance(error, NO_FAILURE):
+                    from pytest_hyperv.verdict import take_in_teardown
+
+                    take_in_teardown(item, error)
+                raise
+    finally:
+        item.config.stash[AT_WORK] = None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -56,11 +76,13 @@ def pytest_runtest_makereport(
     report = yield
     _tell(item, call, report)
     if WISH in item.stash and (call.when == "call" or (call.when == "setup" and report.failed)):
-        from pytest_hyperv.keeping import choose
         from pytest_hyperv.verdict import add_story
 
-        choose(item, report)
         add_story(item, call, report)
+    elif call.when == "teardown" and report.failed:
+        from pytest_hyperv.verdict import add_story_of_teardown
+
+        add_story_of_teardown(item, report)
     return report
 
 

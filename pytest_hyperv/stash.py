@@ -21,7 +21,7 @@ WISH: pytest.StashKey[Wish] = pytest.StashKey()
 WRONG: pytest.StashKey[MarkerError] = pytest.StashKey()
 """On an item: what is wrong with the markers that it got after it was collected."""
 LOANS: pytest.StashKey[list[Loan]] = pytest.StashKey()
-"""On an item: the machines in its hands, in the order it got them; they may be gone once its teardown began."""
+"""On an item: the machines in its hands, in the order it got them; they are gone once its teardown is over."""
 RUN: pytest.StashKey[Run] = pytest.StashKey()
 """On the config: what this process holds, once a test has needed a machine."""
 FIGURES: pytest.StashKey[Figures] = pytest.StashKey()

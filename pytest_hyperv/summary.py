@@ -11,6 +11,7 @@ import pytest
 from pytest_hyperv.durations import took
 from pytest_hyperv.errors import HypervError
 from pytest_hyperv.figures import Figures
+from pytest_hyperv.returning import end_all
 from pytest_hyperv.stash import CANNOT, FIGURES, NONE_CAN, RUN, WORKER_KEY
 from pytest_hyperv.states.uses import StateUse, merged, saved
 
@@ -27,10 +28,12 @@ def finish(session: pytest.Session) -> None:
     figures = _figures(config)
     run = config.stash.get(RUN, None)
     if run is not None:
+        failures = end_all(session)
         try:
             run.close()
         except HypervError as error:
-            figures.failures.append(f"{type(error).__name__}: {error}")
+            failures.append(error)
+        figures.failures += [f"{type(error).__name__}: {error}" for error in failures]
         figures.add(run.figures())
     if figures.failures and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -12,6 +12,7 @@ from pytest_hyperv.artifacts import Artifacts
 from pytest_hyperv.errors import HypervError
 from pytest_hyperv.evidence import Case
 from pytest_hyperv.html_extras import add_extras
+from pytest_hyperv.keeping import choose
 from pytest_hyperv.outcomes import TOLD, outcome_of
 from pytest_hyperv.plain_text import one_line
 from pytest_hyperv.stash import HOST_FAILED, LOANS, SETTINGS, WISH
@@ -22,32 +23,76 @@ OUTCOME = "hyperv_outcome"
 PROPERTIES = (OUTCOME, "hyperv_machine", "hyperv_state", "hyperv_evidence")
 ARTIFACTS = pytest.StashKey[Artifacts]()
 """On the config: the folders of evidence that this process has made."""
+TOLD_ALREADY = pytest.StashKey[bool]()
+"""On an item: whether its setup or call has failed, so that its story is told."""
+OF_TEARDOWN = pytest.StashKey[tuple[str, list[Story]]]()
+"""On an item whose teardown has failed: its outcome, and the stories of its machines."""
 
 
 def add_story(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-    """Put on ``report`` why its test failed and what is known of its machines, with evidence when that is wanted."""
-    config, loans = item.config, item.stash.get(LOANS, [])
+    """Put on ``report`` why its test failed and what is known of its machines, with evidence when that is wanted.
+
+    Machines that are to be kept are chosen here too: the stories tell the way into them.
+    """
+    choose(item, report.outcome)
+    item.stash[TOLD_ALREADY] = report.failed
     outcome, error = "", ""
     if report.failed:
         raised = call.excinfo.value if call.excinfo is not None else None
-        outcome = outcome_of(raised, untold_crash=any(map(evidence.untold_crash, loans)))
-        error = one_line(f"{type(raised).__name__}: {raised}", 2000) if raised is not None else ""
-        _mark(report, outcome)
+        outcome, error = _judged(item, raised)
         if outcome == "infrastructure" and report.when == "call":
             setattr(report, HOST_FAILED, True)
-    stories = [evidence.told_by(loan, outcome) for loan in loans]
-    wanted = config.stash[SETTINGS].evidence
-    if loans and (wanted == "always" or (wanted == "failed" and report.failed)) and not report.skipped:
-        paths, dump = item.stash[WISH].evidence, config.stash[SETTINGS].dump
-        case = Case(item.nodeid, report.when or "", outcome, error, paths, dump)
-        stories = evidence.take(loans, case, _artifacts(config))
-    root = config.stash[SETTINGS].artifacts
+    wanted = item.config.stash[SETTINGS].evidence
+    take = (wanted == "always" or (wanted == "failed" and report.failed)) and not report.skipped
+    _tell(item, report, outcome, _stories(item, report.when or "", outcome, error, take=take))
+
+
+def take_in_teardown(item: pytest.Item, error: BaseException) -> None:
+    """Take the evidence of a teardown that failed, and choose which machines are kept, while they live.
+
+    Not of one whose test had failed already: that has been told.
+    """
+    if item.stash.get(TOLD_ALREADY, False):
+        return
+    choose(item, "failed")
+    outcome, text = _judged(item, error)
+    take = item.config.stash[SETTINGS].evidence != "never"
+    item.stash[OF_TEARDOWN] = (outcome, _stories(item, "teardown", outcome, text, take=take))
+
+
+def add_story_of_teardown(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Put on ``report`` what was found while the teardown failed, if it was looked for."""
+    if OF_TEARDOWN in item.stash:
+        outcome, stories = item.stash[OF_TEARDOWN]
+        del item.stash[OF_TEARDOWN]
+        _tell(item, report, outcome, stories)
+
+
+def _judged(item: pytest.Item, raised: BaseException | None) -> tuple[str, str]:
+    """Why the test failed in one word, and in the words of the error."""
+    loans = item.stash.get(LOANS, [])
+    outcome = outcome_of(raised, untold_crash=any(map(evidence.untold_crash, loans)))
+    return outcome, one_line(f"{type(raised).__name__}: {raised}", 2000) if raised is not None else ""
+
+
+def _stories(item: pytest.Item, phase: str, outcome: str, error: str, *, take: bool) -> list[Story]:
+    loans, settings = item.stash.get(LOANS, []), item.config.stash[SETTINGS]
+    if not (take and loans):
+        return [evidence.told_by(loan, outcome) for loan in loans]
+    case = Case(item.nodeid, phase, outcome, error, item.stash[WISH].evidence, settings.dump)
+    return evidence.take(loans, case, _artifacts(item.config))
+
+
+def _tell(item: pytest.Item, report: pytest.TestReport, outcome: str, stories: list[Story]) -> None:
+    root = item.config.stash[SETTINGS].artifacts
+    if report.failed:
+        _mark(report, outcome)
     _add_properties(item, report, _properties(stories, outcome, root))
     setattr(report, ATTRIBUTE, [story.to_data() for story in stories])
     text = "\n\n".join(_shown(story, root) for story in stories if story.text or story.exhibits or story.enter)
     if text:
         report.sections.append((SECTION, text))
-        add_extras(config, report, stories, root)
+        add_extras(item.config, report, stories, root)
 
 
 def _artifacts(config: pytest.Config) -> Artifacts:
