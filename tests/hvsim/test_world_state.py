@@ -12,7 +12,7 @@ import pytest
 from tests.hvsim.console import Console, open_console
 from tests.hvsim.host.failures import HostFailure, invalid_argument
 from tests.hvsim.host.options import HostOptions
-from tests.hvsim.host.records import decode, encode
+from tests.hvsim.host.records import decode, written
 from tests.hvsim.host.state import World
 from tests.hvsim.host.world import SimHost
 
@@ -32,12 +32,12 @@ def test_a_world_comes_back_from_json_as_it_was(console: Console) -> None:
     vm = console.ready(console.machine())
     console("Checkpoint-VM", vm, SnapshotName="one")
     with console.host.transaction() as world:
-        text = json.dumps(encode(world))
+        text = written(world)
         again = decode(World, json.loads(text))
         again.folder = world.folder
         assert again.machines == world.machines
         assert again.events == world.events
-        assert json.dumps(encode(again)) == text
+        assert written(again) == text
 
 
 def test_another_process_sees_what_was_changed(console: Console) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.hvsim.host.machines import VirtualMachine
-from tests.hvsim.host.records import encode
+from tests.hvsim.host.records import written
 from tests.hvsim.host.state import World
 
 CONFIGURATION = ("vmcx", "vmrs", "vmgs")
@@ -39,7 +39,7 @@ def write_export(world: World, vm: VirtualMachine, folder: str) -> str:
     path = f"{machine_folder(folder)}\\{vm.id.upper()}.vmcx"
     real = world.drives.resolve(path)
     real.parent.mkdir(parents=True, exist_ok=True)
-    real.write_text(json.dumps(encode(vm)), encoding="utf-8")
+    real.write_text(written(vm), encoding="utf-8")
     return path
 
 

@@ -19,7 +19,7 @@ from tests.hvsim.host.failures import (
     HostFailure,
     operation_failed,
 )
-from tests.hvsim.host.records import decode, encode
+from tests.hvsim.host.records import decode, written
 
 SIGNATURE = b"vhdxfile"
 EMPTY_FILE = 4 * 1024**2
@@ -106,7 +106,7 @@ def store(drives: Drives, path: str, disk: DiskFile) -> None:
     """Write a disk, at once and whole."""
     real = drives.resolve(path)
     part = real.with_name(real.name + ".part")
-    part.write_bytes(SIGNATURE + json.dumps(encode(disk), separators=(",", ":")).encode())
+    part.write_bytes(SIGNATURE + written(disk).encode())
     part.replace(real)
 
 

@@ -11,7 +11,7 @@ from tests.hvsim.host.drives import Drives
 from tests.hvsim.host.failures import unknown_id
 from tests.hvsim.host.machines import VirtualMachine, new_id
 from tests.hvsim.host.options import HostOptions
-from tests.hvsim.host.records import UNSAVED, decode, encode
+from tests.hvsim.host.records import UNSAVED, decode, written
 
 EVENTS_KEPT = 500
 EVENTS_FILE = "events.jsonl"
@@ -45,7 +45,7 @@ def read_events(folder: Path) -> list[Event]:
 def append_events(folder: Path, events: list[Event]) -> None:
     """Add entries to those on disk: they are apart from the rest of the state, which is read far more often."""
     with (folder / EVENTS_FILE).open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(encode(event)) + "\n" for event in events)
+        file.writelines(written(event) + "\n" for event in events)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from tests.hvsim.host.drives import Drives
 from tests.hvsim.host.failures import HostFailure
 from tests.hvsim.host.machines import Readiness, VirtualMachine, guest_now, readiness
 from tests.hvsim.host.options import HostOptions
-from tests.hvsim.host.records import decode, encode
+from tests.hvsim.host.records import decode, fields_of, written
 from tests.hvsim.host.settling import settle
 from tests.hvsim.host.state import Event, Fault, World, append_events
 from tests.hvsim.host.switches import first_switches
@@ -105,10 +105,8 @@ class SimHost:
         if world.fresh_events:
             append_events(self.folder, world.fresh_events)
             world.fresh_events = []
-        data = encode(world)
-        unmoved = json.dumps({**data, "now": before.now, "as_of": before.as_of}, separators=(",", ":"))
-        if unmoved == before.text:
+        if written({**fields_of(world), "now": before.now, "as_of": before.as_of}) == before.text:
             return
         part = self.folder / f"{STATE_FILE}.part"
-        part.write_text(json.dumps(data, separators=(",", ":")), encoding="utf-8")
+        part.write_text(written(world), encoding="utf-8")
         part.replace(self.folder / STATE_FILE)

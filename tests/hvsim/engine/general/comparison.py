@@ -6,6 +6,7 @@ import datetime
 import re
 import uuid
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from tests.hvsim.engine.values import EnumValue, Noted
@@ -48,6 +49,7 @@ def like(value: object, pattern: object) -> bool:
     return wildcard(net_text(pattern)).fullmatch(net_text(plain(value))) is not None
 
 
+@lru_cache(4096)
 def wildcard(pattern: str) -> re.Pattern[str]:
     """A PowerShell wildcard: ``*``, ``?``, ``[a-z]``, and a backtick before what is meant as it is."""
     parts = []
