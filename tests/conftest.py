@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -12,6 +15,12 @@ LONGEST_FIRST = ("vm", "conformance_roads", "conformance", "hyperv", "examples",
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of machines come first; within a file nothing changes."""
     items.sort(key=_rank)
+
+
+def pytest_collection_finish() -> None:
+    """From now on nothing is compiled into files: tests write modules, and write them anew within the same second."""
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 def _rank(item: pytest.Item) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import operator
 import types
 import typing
 from collections.abc import Callable, Hashable
@@ -17,12 +18,13 @@ UNSAVED = {"saved": False}
 
 def written(value: object) -> str:
     """`value` as JSON text: dataclasses become objects, tuples lists."""
-    return json.dumps(value, default=fields_of, separators=(",", ":"))
+    return json.dumps(value, default=fields_of, separators=(",", ":"), check_circular=False)
 
 
 def fields_of(record: object) -> dict[str, Any]:
     """What is kept of a dataclass, by name. Raises TypeError for anything else."""
-    return {name: getattr(record, name) for name in _saved(typing.cast(Hashable, type(record)))}
+    names, values = _reader(typing.cast(Hashable, type(record)))
+    return dict(zip(names, values(record), strict=True))
 
 
 def decode(kind: type[Record], data: Any) -> Record:
@@ -35,6 +37,12 @@ def decode(kind: type[Record], data: Any) -> Record:
 @cache
 def _saved(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(kind) if field.metadata.get("saved", True))
+
+
+@cache
+def _reader(kind: Any) -> tuple[tuple[str, ...], Callable[[object], tuple[Any, ...]]]:
+    names = _saved(kind)
+    return names, operator.attrgetter(*names) if len(names) > 1 else lambda record: (getattr(record, names[0]),)
 
 
 @cache
