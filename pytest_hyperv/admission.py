@@ -16,6 +16,9 @@ TELL = 3.0
 """Seconds after which somebody who waits says so."""
 REAP = 5.0
 """Seconds between two looks for machines of dead owners, while somebody waits."""
+STUCK = 30.0
+"""Seconds after which one of several processes gives up that each hold what the others wait for. A machine that such a
+process is throwing away is gone by then."""
 TOLD = 8
 """How many holders an error names."""
 MakeRoom = Callable[[float], bool]
@@ -105,16 +108,36 @@ class Admission:
 
     def _try(self, leases: list[Lease], wanted: Need, make_room: MakeRoom, end: float) -> Refusal | None:
         """Ask until there is room or time is over; the last refusal then."""
-        nothing_comes = False
+        nothing_comes, fluid = False, time.monotonic()
         while True:
             refusal = self.book.take(leases, self.budget)
             if refusal is None or time.monotonic() >= end:
                 return refusal
             if nothing_comes:
                 self._check_others_hold(refusal, wanted)
+                if not self._has_to_give_way(refusal):
+                    fluid = time.monotonic()
+                elif time.monotonic() - fluid >= STUCK:
+                    raise self._given_way(refusal, wanted)
                 self._reap_now_and_then()
                 time.sleep(self.book.pace)
             nothing_comes = not make_room(self.book.pace)
+
+    def _has_to_give_way(self, refusal: Refusal) -> bool:
+        """Whether whoever holds a machine waits for another one, and this process is the last of them in the line."""
+        line = self.book.waiting()
+        holders = {each.owner for each in refusal.held}
+        last = next((each for each in reversed(line) if each.owner in holders), None)
+        spares = any(each.lease.spare for each in refusal.held)
+        return last is not None and last.mine and holders <= {each.owner for each in line} and not spares
+
+    def _given_way(self, refusal: Refusal, wanted: Need) -> NoRoom:
+        return NoRoom(
+            f"no room for {wanted}, {_told(refusal.held)}: all of them wait for more room themselves; "
+            f"the budget of this host is {self.budget}",
+            hint="make the machines of a test together: hyperv_vm_factory(2) takes both or none; run fewer workers "
+            "(-n), or give more with --hyperv-budget.",
+        )
 
     def _check_others_hold(self, refusal: Refusal, wanted: Need) -> None:
         if all(each.mine for each in (*refusal.held, *refusal.ahead)):

@@ -187,22 +187,40 @@ def test_the_room_of_others_is_used_as_soon_as_they_give_it_back(bed: Bed, other
     assert "3 passed" in said
 
 
-@needs_xdist
-def test_two_tests_that_each_hold_one_and_want_another_end_in_an_error(bed: Bed) -> None:
-    bed.suite(
-        """
-        import time
-        from pathlib import Path
+EMBRACED = """
+    import time
+    from pathlib import Path
+    from pytest_hyperv import admission
 
-        @pytest.mark.parametrize("n", range(2))
-        def test_it(hyperv_vm, hyperv_vm_factory, n):
-            Path(__file__).with_name(f"holds-{n}").touch()
-            end = time.monotonic() + 60
-            while not Path(__file__).with_name(f"holds-{1 - n}").exists():
-                assert time.monotonic() < end
-            hyperv_vm_factory(1)
-        """
+    admission.STUCK = {stuck}
+
+    @pytest.mark.parametrize("n", range(2))
+    def test_it(hyperv_vm, hyperv_vm_factory, n):
+        Path(__file__).with_name(f"holds-{{n}}").touch()
+        end = time.monotonic() + 60
+        while not Path(__file__).with_name(f"holds-{{1 - n}}").exists():
+            assert time.monotonic() < end
+        hyperv_vm_factory(1)
+"""
+
+
+@needs_xdist
+def test_of_two_tests_that_each_hold_one_and_want_another_one_gives_way(bed: Bed) -> None:
+    bed.suite(EMBRACED.format(stuck=1))
+    result = bed.run_apart("-n2", "--hyperv-budget=vms=2", "--hyperv-room-timeout=60s", "--hyperv-spares=0")
+    assert result.parseoutcomes() == {"passed": 1, "errors": 1}
+    result.stdout.fnmatch_lines(
+        [
+            "*NoRoom: no room for 512 MiB, 1 CPU, held by test_it.py::test_it*: all of them wait for more room*",
+            "*Hint: make the machines of a test together*",
+        ]
     )
+    assert bed.left() == []
+
+
+@needs_xdist
+def test_time_is_up_for_them_when_it_is_shorter(bed: Bed) -> None:
+    bed.suite(EMBRACED.format(stuck=60))
     result = bed.run_apart("-n2", "--hyperv-budget=vms=2", "--hyperv-room-timeout=1s", "--hyperv-spares=0")
     outcomes = result.parseoutcomes()
     assert outcomes["errors"] >= 1
