@@ -11,6 +11,7 @@ import pytest
 
 from pytest_hyperv import VirtualMachine
 from pytest_hyperv.backends.base import MachineState
+from pytest_hyperv.backends.qemu.saving import quieten
 from pytest_hyperv.errors import CommandFailed, CommandTimeout, CopyError, MachineError, MachineStateError
 
 
@@ -160,6 +161,13 @@ def test_checkpoints_form_a_tree_and_bring_memory_and_disk_back(hyperv_vm: Virtu
     assert [node.name for node in hyperv_vm.checkpoints.root.children] == ["one", "other"]
     with pytest.raises(MachineError, match="no such checkpoint"):
         hyperv_vm.restore(clean)
+
+
+def test_a_guest_that_is_about_to_be_saved_is_waited_for_until_it_is_idle(hyperv_vm: VirtualMachine) -> None:
+    until = "end=$(($(date +%s) + 2)); while [ $(date +%s) -lt $end ]; do :; done; touch /root/done"
+    hyperv_vm.spawn(["sh", "-c", until])
+    quieten(hyperv_vm.inner.session, "linux")
+    assert hyperv_vm.run(["test", "-e", "/root/done"])
 
 
 def test_power_off_cold_checkpoint_and_start(hyperv_vm: VirtualMachine) -> None:

@@ -22,8 +22,17 @@ from pytest_hyperv.guest import GuestSession
 from pytest_hyperv.spec import OsFamily
 
 TWIN = "twin"
-QUIET = ["sh", "-c", "sync; sleep 1"]
-"""What a guest still has to write, and what follows from that, would otherwise be done by every clone anew."""
+QUIET = """
+busy() { read -r _ user nice system _ < /proc/stat; busy=$((user + nice + system)); }
+sync; calm=0; looks=0; busy
+until [ $calm = 2 ] || [ $looks = 50 ]; do
+  before=$busy; sleep 0.1; busy
+  if [ $((busy - before)) -le 3 ]; then calm=$((calm + 1)); else calm=0; fi
+  looks=$((looks + 1))
+done
+"""
+"""What a guest still has to write, and what follows from that, would otherwise be done by every clone anew. So it writes;
+then its processors have to be idle for most of 0.2 s (/proc/stat counts hundredths), for which it has 5 s."""
 QUIET_TIMEOUT = 120.0
 
 
@@ -31,7 +40,7 @@ def quieten(session: GuestSession, os_family: OsFamily) -> None:
     """Have a guest that is about to be saved do what it put off. One that cannot is saved as it is."""
     if os_family == "linux":
         with contextlib.suppress(GuestError):
-            session.run(QUIET, timeout=QUIET_TIMEOUT)
+            session.run(["sh", "-c", QUIET], timeout=QUIET_TIMEOUT)
 
 
 def new_ram_file(path: Path, size: int) -> Ram:
