@@ -79,10 +79,10 @@ def pytest_runtest_makereport(
         from pytest_hyperv.verdict import add_story
 
         add_story(item, call, report)
-    elif call.when == "teardown" and report.failed:
+    elif WISH in item.stash and call.when == "teardown" and report.failed:
         from pytest_hyperv.verdict import add_story_of_teardown
 
-        add_story_of_teardown(item, report)
+        add_story_of_teardown(item, call, report)
     return report
 
 

@@ -60,12 +60,17 @@ def take_in_teardown(item: pytest.Item, error: BaseException) -> None:
     item.stash[OF_TEARDOWN] = (outcome, _stories(item, "teardown", outcome, text, take=take))
 
 
-def add_story_of_teardown(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Put on ``report`` what was found while the teardown failed, if it was looked for."""
+def add_story_of_teardown(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Put on ``report`` what was found while the teardown failed, or that what ended the machines did."""
+    if item.stash.get(TOLD_ALREADY, False):
+        return
     if OF_TEARDOWN in item.stash:
         outcome, stories = item.stash[OF_TEARDOWN]
         del item.stash[OF_TEARDOWN]
-        _tell(item, report, outcome, stories)
+    else:
+        outcome, error = _judged(item, call.excinfo.value if call.excinfo is not None else None)
+        stories = _stories(item, "teardown", outcome, error, take=False)
+    _tell(item, report, outcome, stories)
 
 
 def _judged(item: pytest.Item, raised: BaseException | None) -> tuple[str, str]:

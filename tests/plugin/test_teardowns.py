@@ -36,6 +36,12 @@ def folder(bed: Bed) -> Path:
     return found
 
 
+def told_in_junit(bed: Bed) -> str | None:
+    """The outcome that the report for machines tells of the one test."""
+    (case,) = ElementTree.parse(bed.path / "junit.xml").getroot().iter("testcase")
+    return {each.get("name"): each.get("value") for each in case.iter("property")}["hyperv_outcome"]
+
+
 @ALONE_AND_IN_WORKERS
 def test_its_evidence_is_taken_while_the_machine_lives(bed: Bed, options: list[str]) -> None:
     bed.suite(FAILING)
@@ -50,8 +56,7 @@ def test_its_evidence_is_taken_while_the_machine_lives(bed: Bed, options: list[s
     result.stdout.fnmatch_lines(
         ["*ERROR at teardown of test_it*", "*hyperv evidence*", f"evidence: *{folder(bed).name} (*"]
     )
-    (case,) = ElementTree.parse(bed.path / "junit.xml").getroot().iter("testcase")
-    assert {each.get("name"): each.get("value") for each in case.iter("property")}["hyperv_outcome"] == "assertion"
+    assert told_in_junit(bed) == "assertion"
     assert bed.left() == []
 
 
@@ -198,8 +203,10 @@ def test_never_means_never(bed: Bed) -> None:
     assert not (bed.path / "hyperv-artifacts").exists()
 
 
-@pytest.mark.parametrize("end", ["pass", "raise RuntimeError('the first of two')"])
-def test_a_machine_that_cannot_go_is_told_beside_what_failed_before(bed: Bed, end: str) -> None:
+@pytest.mark.parametrize(
+    ("end", "outcome"), [("pass", "infrastructure"), ("raise RuntimeError('the first of two')", "assertion")]
+)
+def test_a_machine_that_cannot_go_is_told_beside_what_failed_before(bed: Bed, end: str, outcome: str) -> None:
     bed.script(Script(faults={"network-end": {"every": "HostError"}}))
     bed.suite(
         f"""
@@ -212,7 +219,8 @@ def test_a_machine_that_cannot_go_is_told_beside_what_failed_before(bed: Bed, en
         def test_it(service): pass
         """
     )
-    result = bed.run()
+    result = bed.run("--junitxml=junit.xml")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*the script has network-end fail*"])
+    assert told_in_junit(bed) == outcome
     assert ("the first of two" in result.stdout.str()) == (end != "pass")

@@ -31,8 +31,8 @@ until [ $calm = 2 ] || [ $looks = 50 ]; do
   looks=$((looks + 1))
 done
 """
-"""What a guest still has to write, and what follows from that, would otherwise be done by every clone anew. So it writes;
-then its processors have to be idle for most of 0.2 s (/proc/stat counts hundredths), for which it has 5 s."""
+"""What a guest still has to write, and what follows from that, would otherwise be done by every clone anew. So it
+writes; then its processors have to be idle for most of 0.2 s (/proc/stat counts hundredths), for which it has 5 s."""
 QUIET_TIMEOUT = 120.0
 
 
