@@ -32,8 +32,10 @@ def patiently(
 ) -> Result:
     """The first result of ``attempt``, which is given the seconds it may take and raises NotYet to be tried again.
 
-    ``watch`` raises when the machine has died, so that nobody waits for its guest; ``booting`` bears a refused
-    credential for a while. Raises BootTimeout with the last refusal and ``hint``.
+    ``watch`` raises when the machine has died: asked before each try, so that nobody waits for its guest, and after the
+    last one, which may have hung for that reason. ``booting`` bears a refused credential for a while.
+
+    Raises BootTimeout with the last refusal and ``hint``.
     """
     began = time.monotonic()
 
@@ -56,6 +58,7 @@ def patiently(
     try:
         return retrying(once)
     except NotYet as last:
+        watch()
         raise BootTimeout(
             f"{name} took no session in {timeout:.0f} s; the last try: {last.message}", hint=hint, machine=name
         ) from last

@@ -215,6 +215,18 @@ def test_nobody_waits_for_the_guest_of_a_machine_that_has_died() -> None:
     assert len(opener.timeouts) == 2
 
 
+def test_a_machine_that_died_while_the_last_try_hung_is_told_as_dead() -> None:
+    opener = Opening(NotYet("opening a session with vm came to no end"), takes=0.2)
+
+    def watch() -> None:
+        if opener.timeouts:
+            raise GuestCrashed("the guest of vm died", kind="hypervisor", text="worker process")
+
+    with pytest.raises(GuestCrashed):
+        of(opener, watch).open(0.1, booting=True)
+    assert len(opener.timeouts) == 1
+
+
 def test_dropping_ends_every_line_once_and_the_next_need_opens_a_new_one() -> None:
     opener = Opening()
     guest = of(opener)
