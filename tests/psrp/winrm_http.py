@@ -16,7 +16,7 @@ from typing import cast
 
 from tests.psrp import winrm_soap as soap
 from tests.psrp.winrm_auth import SEALED_TYPE, Account, Login, Unreadable
-from tests.psrp.winrm_misbehaviour import PROCESSED, Schedule, enact
+from tests.psrp.winrm_misbehaviour import PROCESSED, WHOLE, Schedule, enact
 from tests.psrp.winrm_shells import Shells
 from tests.psrp.winrm_soap import Call, Refused
 
@@ -144,7 +144,7 @@ class WinRMHandler(BaseHTTPRequestHandler):
         if how is None:
             self._reply(status, content, kind=kind)
             return
-        self.close_connection = True
+        self.close_connection = how not in WHOLE
         head = f"HTTP/1.1 {status} OK\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n\r\n"
         enact(how, self.connection, head.encode() + content, self._service.ended)
 

@@ -32,6 +32,8 @@ _NO_LINGERING = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 """Makes a close reset the connection."""
 PROCESSED: tuple[How, ...] = ("slow", "dribble", "lost-reply")
 """Those that carry the call out before they go wrong."""
+WHOLE: tuple[How, ...] = ("slow", "dribble")
+"""Those after which the connection serves on: the whole reply is sent, if late."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,10 @@ class Schedule:
 
 
 def enact(how: How, connection: socket.socket, reply: bytes, ended: threading.Event) -> None:
-    """Do to ``connection`` what ``how`` says, with the whole HTTP ``reply`` that was due; it is not used after."""
+    """Do to ``connection`` what ``how`` says, with the whole HTTP ``reply`` that was due.
+
+    It is not used after, but for those of ``WHOLE``.
+    """
     with contextlib.suppress(OSError):  # the other end may give up first
         if how == "hang":
             connection.settimeout(None)
