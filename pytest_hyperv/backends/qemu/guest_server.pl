@@ -360,7 +360,8 @@ sub reap {
 
 sub finish {
     my ($command) = @_;
-    if ($command->{window} <= 0 && ($command->{1} || $command->{2})) {    # output waits for the host, not for anybody here
+    my $wanted = ($command->{why} || 0) != 2;    # the host that had it killed does not wait for the rest
+    if ($wanted && $command->{window} <= 0 && ($command->{1} || $command->{2})) {    # output waits for the host
         $command->{linger} = now() + $LINGER;
         return;
     }

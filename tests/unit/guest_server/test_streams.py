@@ -65,6 +65,15 @@ def test_output_that_waits_for_a_slow_reader_is_not_lost_when_the_program_ends(s
     assert (total, process.wait(ANSWER)) == (3_000_000, 0)
 
 
+def test_a_program_that_is_killed_while_its_output_waits_for_a_reader_ends(session: GuestServer) -> None:
+    process = session.spawn(["head", "-c", "3000000", "/dev/zero"])
+    with pytest.raises(CommandTimeout):
+        process.wait(1.0)
+    process.kill()
+    assert process.wait(ANSWER) == 128 + 9
+    assert session.run(["echo", "calm"], timeout=ANSWER).stdout == "calm\n"
+
+
 def test_a_program_can_be_talked_with(session: GuestServer) -> None:
     process = session.spawn(["cat"])
     process.write(b"ping")
