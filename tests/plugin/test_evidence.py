@@ -38,6 +38,17 @@ STORIES = """
                 file.write(json.dumps([report.nodeid, report.when, report.hyperv_stories]) + "\\n")
 """
 
+TWICE = """
+    from _pytest.runner import runtestprotocol
+
+    def pytest_runtest_protocol(item, nextitem):
+        for _ in range(2):
+            for report in runtestprotocol(item, nextitem=nextitem, log=False):
+                item.ihook.pytest_runtest_logreport(report=report)
+        return True
+"""
+"""A conftest that runs each test twice, as plugins do that try again."""
+
 
 def folders(bed: Bed) -> dict[str, Path]:
     """The folder of each machine that left evidence, by the beginning of its test's name."""
@@ -344,18 +355,7 @@ def test_pytest_html_shows_the_text_and_links_to_the_files(bed: Bed) -> None:
 
 
 def test_a_retry_keeps_the_evidence_of_both(bed: Bed) -> None:
-    bed.suite(
-        """
-        from _pytest.runner import runtestprotocol
-
-        def pytest_runtest_protocol(item, nextitem):
-            for _ in range(2):
-                for report in runtestprotocol(item, nextitem=nextitem, log=False):
-                    item.ihook.pytest_runtest_logreport(report=report)
-            return True
-        """,
-        "conftest.py",
-    )
+    bed.suite(TWICE, "conftest.py")
     bed.suite("def test_it(hyperv_vm): assert hyperv_vm.run(['false'])")
     bed.run().assert_outcomes(failed=2)
     assert len(list((bed.path / "hyperv-artifacts").glob("*/*/facts.json"))) == 2

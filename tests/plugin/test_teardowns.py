@@ -13,7 +13,7 @@ import pytest
 from pytest_hyperv.ledger import Ledger
 from tests.plugin.conftest import PLUGINS, Bed
 from tests.plugin.fake_backend import JOURNAL, Script
-from tests.plugin.test_evidence import ALONE_AND_IN_WORKERS
+from tests.plugin.test_evidence import ALONE_AND_IN_WORKERS, TWICE
 
 FAILING = """
     @pytest.fixture
@@ -128,19 +128,7 @@ def test_a_test_that_failed_before_is_not_told_twice(bed: Bed) -> None:
 
 
 def test_what_was_told_of_a_try_is_not_told_of_the_next(bed: Bed) -> None:
-    bed.suite(
-        """
-        import pathlib
-
-        def pytest_runtest_protocol(item, nextitem):
-            from _pytest.runner import runtestprotocol
-            for _ in range(2):
-                for report in runtestprotocol(item, nextitem=nextitem, log=False):
-                    item.ihook.pytest_runtest_logreport(report=report)
-            return True
-        """,
-        "conftest.py",
-    )
+    bed.suite(TWICE, "conftest.py")
     bed.suite(
         """
         import pathlib
