@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 LOADED_WITHIN = 5.0
+"""Seconds that loading a program takes at most."""
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,18 @@ from pytest_hyperv.admission import Admission
 from pytest_hyperv.backends.base import Machine
 from pytest_hyperv.backends.registry import open_backend, reclaim
 from pytest_hyperv.cli.screen import progress_here
+from pytest_hyperv.errors import NoRoom
 from pytest_hyperv.leases import Limits, Need
 from pytest_hyperv.ledger import Ledger
 from pytest_hyperv.spec import Image, MachineSpec
 from pytest_hyperv.states.store import StateStore
 from pytest_hyperv.visits import BY_HAND
+
+NEXT_STEP = (
+    "ask for less (--memory, --cpus), remove kept machines (pytest-hyperv gc --kept), wait longer (--room-timeout), or "
+    "give more (--budget)."
+)
+"""What a person can do where there is no room; the words for tests name pytest's options."""
 
 
 class MachinesByHand:
@@ -47,7 +54,11 @@ class MachinesByHand:
 
     def _kept(self, spec: MachineSpec, seconds: float, make: Callable[[], Machine]) -> str:
         """The lease is held until this process ends: from then on the machine's own record counts."""
-        (lease,) = self._admission.admit(Need.of(spec), BY_HAND, lambda _: False)
+        try:
+            (lease,) = self._admission.admit(Need.of(spec), BY_HAND, lambda _: False)
+        except NoRoom as refused:
+            refused.hint = NEXT_STEP
+            raise
         try:
             machine = make()
             try:

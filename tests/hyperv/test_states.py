@@ -42,6 +42,7 @@ def test_a_state_stands_on_another_and_its_machines_hold_what_both_recipes_left(
     for state, held in ((configured, "app;configured;"), (app, "app;"), (host.state(), "")):
         machine = backend.clone(state, "a test")
         assert read(machine) == held
+        assert backend.saved_spec(state) == machine.spec
         assert machine.checkpoints() == ()
         machine.session.write_file(PLACE, [b"dirt"], mode=0o644, timeout=20)
         assert machine.recycle()

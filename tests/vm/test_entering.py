@@ -84,7 +84,7 @@ def test_another_one_is_not_made_where_the_first_one_takes_the_room(hall: Hall) 
     assert (refused.returncode, refused.stdout) == (1, b"")
     told = refused.stderr.decode()
     assert f"no room for 512 MiB, 1 CPU within 1 s, held by {hall.record.name}, kept: by hand" in told
-    assert "Hint: run fewer workers" in told
+    assert "Hint: ask for less (--memory, --cpus), remove kept machines (pytest-hyperv gc --kept)" in told
     assert [record.name for record in hall.ledger.records()] == [hall.record.name]
     assert LeaseFile(hall.cache, "qemu").waiting() == ()
     wrong = hall.run("run", "debian-12", "--budget", "memory=much")

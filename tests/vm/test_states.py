@@ -109,6 +109,39 @@ def test_two_levels_are_built_once_and_their_branch_anew_when_an_input_changes(
     assert left_over() == []
 
 
+MARKED = """
+import pytest
+from pytest_hyperv import hyperv_state
+
+@hyperv_state(base="debian-12")
+def marked(vm):
+    vm.write_text("/root/mark", "of the recipe")
+
+@pytest.mark.hyperv(state=marked)
+def test_it(hyperv_vm): pass
+"""
+
+
+def test_a_person_gets_a_machine_of_a_state_when_there_is_room(
+    pytester: pytest.Pytester, own_states: Path, left_over: LeftOver
+) -> None:
+    def command(name: str, *arguments: str) -> pytest.RunResult:
+        return pytester.run("pytest-hyperv", name, "--cache", own_states, *arguments)
+
+    pytester.makepyfile(MARKED)
+    run(pytester, own_states).assert_outcomes(passed=1)
+    refused = command("run", "marked", "--budget", "memory=500MiB")
+    assert refused.ret == 1
+    refused.stderr.fnmatch_lines(["*512 MiB, 1 CPU can never fit: the budget of this host is 500 MiB*"])
+    made = command("run", "marked", "--json")
+    try:
+        said = command("exec", json.loads(made.stdout.str())["name"], "--", "cat", "/root/mark")
+        assert said.stdout.str() == "of the recipe"
+    finally:
+        command("gc", "--kept")
+    assert left_over() == []
+
+
 FAILING = """
 import pytest
 from pytest_hyperv import hyperv_state
